@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control queue: the whole authority of the agent over the machine. What is not in this table
+ * cannot be done.
+ *
+ * It is a virtio device of the agent's board (device ID CTL_VIRTIO_ID, PCI 1af4:107f) with two queues:
+ *
+ *   queue 0, requests   one chain each: device-readable struct ctl_request and, for commands that
+ *                       carry bytes, those bytes behind it; then a device-writable struct ctl_reply
+ *                       and, for commands that return bytes, room for them behind it
+ *   queue 1, events     device-writable buffers of struct ctl_event; the kernel fills one for each
+ *                       event and drops events when there is none (state is always readable)
+ *
+ * All words little-endian, all structs of fixed size, reserved words zero. The kernel copies a
+ * request once, checks the copy, then acts on the copy. Requests are handled in order, each wholly
+ * before its buffer is returned. A repeated command finds its work done and says HV_EEXIST, HV_ENOENT
+ * or HV_OK, and changes nothing.
+ */
+#ifndef VMM_CONTROL_ABI_H
+#define VMM_CONTROL_ABI_H
+
+#include <stdint.h>
+
+#define CTL_ABI_VERSION	 1u
+#define CTL_VIRTIO_ID	 63u
+#define CTL_QUEUE_REQUESTS 0u
+#define CTL_QUEUE_EVENTS   1u
+#define CTL_DATA_MAX	 65536u /* bytes behind one request or reply */
+#define CTL_NAME_MAX	 64u	/* with the closing zero */
+#define CTL_CMDLINE_MAX	 2048u
+#define CTL_NICS_MAX	 4u
+#define CTL_VCPUS_MAX	 32u
+#define CTL_VMS_MAX	 256u
+#define CTL_IMAGES_MAX	 64u
+#define CTL_STORE_SLOTS	 8u
+#define CTL_STORE_MAX	 65536u /* bytes in one slot */
+
+/* The agent must send any request at least this often, or it is reset. */
+#define CTL_WATCHDOG_MS 500u
+
+enum ctl_command {
+	CTL_HELLO = 1,	     /* → struct ctl_hello */
+	CTL_HEARTBEAT = 2,   /* nothing but a sign of life */
+	CTL_NODE_INFO = 3,   /* → struct ctl_node_info */
+	CTL_CONFIG_READ = 4, /* arg0 offset → bytes of the node's configuration file */
+	CTL_LOG_READ = 5,    /* arg0 log sequence → reply.value0 next sequence, bytes */
+	CTL_RANDOM = 6,	     /* arg0 bytes wanted, at most 256 → bytes */
+	CTL_STORE_READ = 7,  /* arg0 slot → bytes; HV_ENOENT when empty */
+	CTL_STORE_WRITE = 8, /* arg0 slot; bytes replace the slot's at once, none empty it. Survives the
+				agent's resets, not (yet) the machine's */
+	CTL_LOG_WRITE = 9,   /* arg0 enum log_level; one line of text into the node's log, as "agent" */
+	CTL_NODE_POWER = 10, /* arg0: 0 reboot, 1 power off */
+
+	CTL_IMAGE_CREATE = 16, /* arg0 size; bytes: 32 of SHA-256 → value0 image handle. HV_EEXIST: value0 is it */
+	CTL_IMAGE_WRITE = 17,  /* arg0 handle, arg1 offset (= bytes so far); bytes */
+	CTL_IMAGE_SEAL = 18,   /* arg0 handle: whole and verified; from now on it can be booted from */
+	CTL_IMAGE_DELETE = 19, /* arg0 handle */
+	CTL_IMAGE_LIST = 20,   /* → struct ctl_image_info[] , value0 how many */
+
+	CTL_VM_CREATE = 32,  /* bytes: struct ctl_vm_config → value0 VM handle. HV_EEXIST: value0 is it */
+	CTL_VM_START = 33,   /* arg0 handle: boot it from its images */
+	CTL_VM_STOP = 34,    /* arg0 handle, arg1: 0 at once, 1 press the power button */
+	CTL_VM_PAUSE = 35,   /* arg0 handle */
+	CTL_VM_RESUME = 36,  /* arg0 handle */
+	CTL_VM_RESET = 37,   /* arg0 handle */
+	CTL_VM_DESTROY = 38, /* arg0 handle: memory goes back; its counters stay readable until CTL_VM_FORGET */
+	CTL_VM_FORGET = 39,  /* arg0 handle: its last counters are safe with the controller */
+	CTL_VM_LIST = 40,    /* → struct ctl_vm_info[], value0 how many */
+
+	CTL_CONSOLE_READ = 48,	/* arg0 handle, arg1 stream offset → value0 offset of the first byte, bytes */
+	CTL_CONSOLE_WRITE = 49, /* arg0 handle; bytes → value0 how many were taken */
+
+	CTL_USAGE_READ = 56, /* → struct ctl_usage[], value0 how many: a snapshot of every VM, destroyed ones
+				too; each gets the next sequence number of this boot */
+	CTL_TEST_FAULT = 63, /* arg0: 0 the agent is to be reset as if hung, … only when the kernel's command
+				line has test=1, else HV_ENOTSUP */
+};
+
+struct ctl_request {
+	uint32_t version; /* CTL_ABI_VERSION */
+	uint32_t command; /* enum ctl_command */
+	uint64_t tag;	  /* comes back in the reply */
+	uint64_t arg0, arg1;
+	uint32_t data_len; /* bytes behind this struct */
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct ctl_request) == 40, "control ABI");
+
+struct ctl_reply {
+	uint32_t status; /* enum hv_err */
+	uint32_t data_len;
+	uint64_t tag;
+	uint64_t value0, value1;
+	char message[96]; /* for status not HV_OK: what was wrong and where; zero-terminated */
+};
+_Static_assert(sizeof(struct ctl_reply) == 128, "control ABI");
+
+enum ctl_event_kind { CTL_EVENT_VM = 1, CTL_EVENT_CONSOLE = 2, CTL_EVENT_LOG = 3 };
+
+struct ctl_event {
+	uint32_t kind;
+	uint32_t vm; /* handle */
+	uint64_t value; /* VM: enum ctl_vm_state; console: stream offset of its end */
+};
+_Static_assert(sizeof(struct ctl_event) == 16, "control ABI");
+
+struct ctl_hello {
+	uint32_t abi_version;
+	uint32_t agent_restarts; /* how often the agent was reset since boot */
+	uint8_t boot_id[16];	 /* random, new at every boot of the node */
+	uint64_t uptime_ns;
+	uint64_t wall_s;   /* what the node's RTC says, unauthenticated */
+	uint64_t config_len; /* bytes of configuration, for CTL_CONFIG_READ */
+	uint32_t tsc_khz;  /* of the agent's TSC */
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct ctl_hello) == 56, "control ABI");
+
+struct ctl_node_info {
+	char version[64];
+	char cpu_model[64];
+	char virt[16];		 /* "vmx", "svm" */
+	char virt_features[160];
+	char mitigations[256];	 /* words, as in the boot log */
+	char boot_protocol[16];
+	uint8_t machine_id[16];	 /* SMBIOS UUID, or made from what is fixed in the machine */
+	uint32_t nr_cpus;
+	uint32_t tsc_khz;
+	uint64_t mem_total, mem_free, mem_kernel; /* bytes */
+	uint64_t uptime_ns, idle_ns;		  /* idle: summed over CPUs */
+	uint32_t nr_nics, nr_vms;
+	struct {
+		char driver[16], location[16];
+		uint8_t mac[6], link_up, reserved;
+		uint32_t speed_mbps, reserved2;
+		uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets;
+	} nics[4];
+};
+
+struct ctl_image_info {
+	uint32_t handle;
+	uint32_t is_sealed;
+	uint64_t size, written;
+	uint8_t sha256[32];
+	uint32_t users, reserved;
+};
+_Static_assert(sizeof(struct ctl_image_info) == 64, "control ABI");
+
+enum ctl_boot_kind { CTL_BOOT_LINUX = 1, CTL_BOOT_PVH = 2, CTL_BOOT_MULTIBOOT = 3 };
+
+struct ctl_vm_config {
+	uint8_t uuid[16]; /* names the VM; creating it twice finds the first */
+	char name[CTL_NAME_MAX];
+	uint64_t mem_bytes; /* a multiple of 2 MiB */
+	uint32_t nr_vcpus;
+	uint32_t weight;      /* 1..10000, 100 is usual */
+	uint32_t cap_percent; /* of one CPU per vCPU; 0: none */
+	uint32_t boot_kind;
+	uint32_t kernel_image, initrd_image; /* handles; initrd 0: none */
+	uint64_t epoch;			     /* the controller's; comes back in usage */
+	uint32_t nr_nics, reserved;
+	struct {
+		uint8_t mac[6];
+		uint16_t reserved;
+		uint32_t network;
+	} nics[CTL_NICS_MAX];
+	char cmdline[CTL_CMDLINE_MAX];
+};
+
+enum ctl_vm_state { CTL_VM_CREATED = 1, CTL_VM_RUNNING, CTL_VM_PAUSED, CTL_VM_STOPPED, CTL_VM_CRASHED, CTL_VM_DESTROYED };
+
+struct ctl_vm_info {
+	uint32_t handle;
+	uint32_t state;
+	uint8_t uuid[16];
+	char name[CTL_NAME_MAX];
+	char reason[96]; /* of STOPPED and CRASHED */
+	uint64_t epoch, mem_bytes;
+	uint32_t nr_vcpus, boots; /* how often it was started or reset */
+	uint64_t console_end;	  /* stream offset behind the last byte printed */
+	uint64_t state_since_ns;  /* uptime when it came into this state */
+};
+
+struct ctl_usage { /* counters only grow, from CTL_VM_CREATE until it is forgotten */
+	uint32_t handle;
+	uint32_t state;
+	uint8_t uuid[16];
+	uint64_t seq;	  /* next number of this boot; never used twice */
+	uint64_t mono_ns; /* uptime of the reading */
+	uint64_t epoch;
+	uint32_t nr_vcpus, is_final; /* final: destroyed, will not grow */
+	uint64_t mem_mib;
+	uint64_t vcpu_alloc_ns; /* vCPUs times the time the VM was running */
+	uint64_t vcpu_run_ns;	/* time in guest mode */
+	uint64_t mem_mib_ms;	/* MiB times the time it held its memory */
+	uint64_t net_rx_bytes, net_tx_bytes, net_rx_packets, net_tx_packets; /* seen from the guest */
+};
+
+#endif

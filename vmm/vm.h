@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtual machine: memory, vCPUs, a board of devices, and its life.
+ *
+ *      vm_create ──► CREATED ──start──► RUNNING ◄──pause/resume──► PAUSED
+ *                       ▲                  │ power-off, stop           │
+ *                       │                  ▼                           │
+ *                    start again ◄──── STOPPED or CRASHED ◄────────────┘
+ *      vm_destroy from any state: memory goes back at once.
+ *
+ * Everything a VM will ever need is taken by vm_create. The calls below that change its state come
+ * from the control queue (one at a time, on the agent's CPU) or, for guest-made stops, from the run
+ * loop; they wait until no vCPU of it is in guest mode.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include "kernel/lib/list.h"
+#include "kernel/lib/lock.h"
+#include "kernel/sched.h"
+#include "kernel/time.h"
+#include "net/port.h"
+#include "vmm/control_abi.h"
+#include "vmm/gmem.h"
+#include "vmm/vdev.h"
+#include "vmm/virt.h"
+
+#define VCPU_LAST_EXITS 16
+
+struct cpu;
+struct lapic;
+struct board;
+struct console;
+struct image;
+struct ept;
+
+enum vm_state { /* the values that the control ABI shows */
+	VM_CREATED = CTL_VM_CREATED,
+	VM_RUNNING = CTL_VM_RUNNING,
+	VM_PAUSED = CTL_VM_PAUSED,
+	VM_STOPPED = CTL_VM_STOPPED,
+	VM_CRASHED = CTL_VM_CRASHED,
+	VM_DESTROYED = CTL_VM_DESTROYED,
+};
+
+struct vcpu {
+	uint64_t gpr[16]; /* in enum guest_reg order; which of them are live here is the backend's matter */
+	struct vm *vm;
+	uint32_t index; /* its APIC ID too */
+	void *arch;	/* the backend's */
+	struct lapic *lapic;
+	struct timer lapic_timer;
+
+	struct cpu *cpu;	    /* home; fixed while the VM exists */
+	struct sched_entity sched;  /* under the home CPU's queue lock */
+	bool is_parked;		    /* off: not started by SIPI, or the VM is not running */
+	bool is_in_guest;	    /* between load and put, read by other CPUs (atomic) */
+	bool nmi_pending;
+	uint64_t xcr0, xss, guest_msrs[8];
+	void *xsave; /* page(s): FPU state while another vCPU has the CPU */
+	uint32_t sipi_vector; /* 256: none */
+	uint32_t request;     /* atomic bits of enum vcpu_request */
+
+	uint64_t run_tsc;     /* ticks in guest mode, only grows */
+	uint64_t exits[EXIT_KINDS];
+	struct { uint64_t rip; uint32_t kind, raw; } last_exits[VCPU_LAST_EXITS];
+	uint32_t last_exit_at;
+};
+
+enum vcpu_request { VCPU_REQ_PARK = 1, VCPU_REQ_INIT = 2, VCPU_REQ_SIPI = 4, VCPU_REQ_NMI = 8, VCPU_REQ_STOP = 16 };
+
+struct vm {
+	uint32_t id; /* the control queue's handle, never used twice in one boot */
+	bool is_agent;
+	uint8_t uuid[16];
+	char name[CTL_NAME_MAX];
+	struct ctl_vm_config config; /* a checked copy */
+	struct gmem mem;
+	struct ept *ept;
+	uint64_t npt_root; /* hpa for the backend */
+	void *arch;
+	struct board *board;
+	struct console *console;
+	struct vcpu *vcpus[CTL_VCPUS_MAX];
+	uint32_t nr_vcpus;
+	uint64_t tsc_offset;
+
+	struct lock lock; /* board devices and what follows */
+	enum vm_state state;
+	bool has_stop; /* a stop was asked for; the run loop carries it out */
+	enum vm_stop_reason stop_reason;
+	char reason[96];
+	uint32_t boots;
+	uint64_t state_since_ns;
+
+	/* usage, under lock; only grow */
+	uint64_t alloc_ns, mem_mib_ms, accounted_ns; /* accounted up to this uptime */
+	uint32_t log_tokens, log_dropped;
+	uint64_t log_refill_ns;
+};
+
+/* vmm/registry.c: VMs by handle and by UUID; destroyed ones stay for their counters until forgotten. */
+
+/*
+ * vm_create - take all memory and devices, in state CREATED
+ *
+ * config   borrowed; checked: every field, against this machine
+ * why      filled with a sentence when the answer is not HV_OK
+ * Errors:  HV_EINVAL - a field is out of range; HV_ENOMEM - why says how much was missing.
+ */
+MUST_CHECK enum hv_err vm_create(const struct ctl_vm_config *config, struct vm **out, char why[96]);
+MUST_CHECK enum hv_err vm_start(struct vm *vm, char why[96]); /* HV_EBUSY: is running; loader's errors */
+MUST_CHECK enum hv_err vm_pause(struct vm *vm);
+MUST_CHECK enum hv_err vm_resume(struct vm *vm);
+MUST_CHECK enum hv_err vm_power_off(struct vm *vm, bool is_gentle);
+MUST_CHECK enum hv_err vm_reset(struct vm *vm, char why[96]);
+void vm_destroy(struct vm *vm); /* memory back; usage is copied into *last first by the registry */
+void vm_usage(struct vm *vm, struct ctl_usage *out); /* all but seq and mono_ns */
+void vm_info(struct vm *vm, struct ctl_vm_info *out);
+void vm_console_input(struct vm *vm); /* the console ring has input for the UART */
+
+/* The agent's VM: image linked into the kernel, the control device on its board. */
+MUST_CHECK enum hv_err vm_start_agent(void);
+/* The agent asked for something: it lives. Called by vmm/control.c for every request. */
+void vm_agent_alive(void);
+
+#endif

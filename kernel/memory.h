@@ -28,6 +28,9 @@ typedef uint64_t hpa_t; /* host-physical address, bytes */
 hpa_t pages_alloc(unsigned order);
 void pages_free(hpa_t hpa, unsigned order);
 
+/* Order of the allocated block that starts at hpa, or -1 when none starts there. */
+int pages_order_of(hpa_t hpa);
+
 struct pages_stats {
 	uint64_t total, free, dirty; /* in 4 KiB pages; dirty ones are free but not yet scrubbed */
 };
@@ -46,5 +49,8 @@ void *mmio_map(hpa_t hpa, uint64_t len_bytes);
 /* kmem_alloc - zeroed, 16-byte aligned; page aligned from 4 KiB up. NULL when there is none. */
 void *kmem_alloc(size_t len_bytes);
 void kmem_free(void *ptr); /* NULL is fine */
+
+/* Bytes in blocks that kmem_alloc gave and kmem_free has not seen, each rounded up to its size. */
+uint64_t kmem_in_use(void);
 
 #endif

@@ -3,7 +3,7 @@
  * A spinlock. The kernel runs with interrupts off from exit to entry, so a lock never needs to save
  * and restore them; an NMI or machine-check handler takes none. Lock order, outermost first:
  *
- *   control queue -> vm registry -> vm -> switch -> net port -> driver -> timer queue -> pages -> log
+ *   control queue -> vm registry -> vm -> switch -> net port -> driver -> timer queue -> kmem -> pages -> log
  */
 #ifndef KERNEL_LIB_LOCK_H
 #define KERNEL_LIB_LOCK_H

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who gets which frame: a node with an uplink, the agent, and guests in two tenant networks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernel/lib/bytes.h"
+#include "net/port.h"
+
+struct station {
+	struct net_port port;
+	uint32_t got;	      /* frames delivered */
+	uint8_t last[NET_FRAME_MAX];
+	size_t last_len;
+	bool is_full;
+};
+
+static struct station uplink, agent, guest_a, guest_b, tenant_a, tenant_b;
+static struct station *const everyone[] = {&uplink, &agent, &guest_a, &guest_b, &tenant_a, &tenant_b};
+
+static const uint8_t outside[6] = {0x52, 0x55, 0x0a, 0, 2, 2};
+static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+static bool take(struct net_port *port, const void *frame, size_t len_bytes)
+{
+	struct station *s = port->owner;
+
+	if (s->is_full)
+		return false;
+	s->got++;
+	memcpy(s->last, frame, len_bytes);
+	s->last_len = len_bytes;
+	return true;
+}
+
+static void prepare(struct station *s, enum net_port_kind kind, uint32_t network, uint8_t last_octet)
+{
+	memset(s, 0, sizeof(*s));
+	s->port = (struct net_port){
+		.name = "test",
+		.kind = kind,
+		.network = network,
+		.mac = {0x02, 0, 0, 0, 0, last_octet},
+		.owner = s,
+		.deliver = take,
+		.slot = -1,
+	};
+}
+
+static int plug_in(void **state)
+{
+	(void)state;
+	prepare(&uplink, NET_PORT_UPLINK, 0, 1);
+	prepare(&agent, NET_PORT_AGENT, 0, 2);
+	prepare(&guest_a, NET_PORT_GUEST, 0, 3);
+	prepare(&guest_b, NET_PORT_GUEST, 0, 4);
+	prepare(&tenant_a, NET_PORT_GUEST, 7, 3); /* the same address as guest_a, in another network */
+	prepare(&tenant_b, NET_PORT_GUEST, 7, 5);
+	for (size_t i = 0; i < ARRAY_SIZE(everyone); i++)
+		assert_int_equal(net_attach(&everyone[i]->port), HV_OK);
+	return 0;
+}
+
+static int unplug(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(everyone); i++)
+		if (everyone[i]->port.slot >= 0)
+			net_detach(&everyone[i]->port);
+	return 0;
+}
+
+static uint8_t frame[NET_FRAME_MAX + 1];
+
+static bool send_type(struct station *from, const uint8_t *src, const uint8_t *dst, uint16_t type, size_t len)
+{
+	memcpy(frame, dst, 6);
+	memcpy(frame + 6, src, 6);
+	put_be16(frame + 12, type);
+	return net_send(&from->port, frame, len);
+}
+
+static bool send_ip(struct station *from, const uint8_t *src, const uint8_t *dst)
+{
+	return send_type(from, src, dst, 0x0800, 60);
+}
+
+static void assert_got(uint32_t up, uint32_t ag, uint32_t a, uint32_t b, uint32_t ta, uint32_t tb)
+{
+	assert_int_equal(uplink.got, up);
+	assert_int_equal(agent.got, ag);
+	assert_int_equal(guest_a.got, a);
+	assert_int_equal(guest_b.got, b);
+	assert_int_equal(tenant_a.got, ta);
+	assert_int_equal(tenant_b.got, tb);
+}
+
+static void hands_unicast_to_its_owner_only(void **state)
+{
+	(void)state;
+	assert_true(send_ip(&uplink, outside, guest_a.port.mac));
+	assert_got(0, 0, 1, 0, 0, 0);
+	assert_true(send_ip(&guest_a, guest_a.port.mac, agent.port.mac));
+	assert_got(0, 1, 1, 0, 0, 0);
+	assert_memory_equal(agent.last, frame, 60);
+	assert_int_equal(agent.last_len, 60);
+}
+
+static void floods_broadcast_within_the_network_only(void **state)
+{
+	(void)state;
+	assert_true(send_ip(&guest_a, guest_a.port.mac, broadcast));
+	assert_got(1, 1, 0, 1, 0, 0);
+	assert_true(send_ip(&tenant_a, tenant_a.port.mac, broadcast));
+	assert_got(1, 1, 0, 1, 0, 1);
+}
+
+static void keeps_networks_apart_even_for_equal_addresses(void **state)
+{
+	(void)state;
+	assert_true(send_ip(&tenant_b, tenant_b.port.mac, tenant_a.port.mac));
+	assert_got(0, 0, 0, 0, 1, 0);
+	assert_true(send_ip(&tenant_b, tenant_b.port.mac, agent.port.mac));
+	assert_true(send_ip(&tenant_b, tenant_b.port.mac, outside));
+	assert_got(0, 0, 0, 0, 1, 0);
+}
+
+static void sends_unknown_unicast_outside_and_to_no_guest(void **state)
+{
+	(void)state;
+	assert_true(send_ip(&guest_a, guest_a.port.mac, outside));
+	assert_got(1, 0, 0, 0, 0, 0);
+}
+
+static void drops_a_foreign_source_of_guest_and_agent(void **state)
+{
+	(void)state;
+	assert_false(send_ip(&guest_a, guest_b.port.mac, broadcast));
+	assert_false(send_ip(&guest_a, outside, agent.port.mac));
+	assert_false(send_ip(&agent, guest_a.port.mac, outside));
+	assert_got(0, 0, 0, 0, 0, 0);
+	assert_int_equal(guest_a.port.counters.tx_dropped, 2);
+	assert_int_equal(guest_a.port.counters.tx_packets, 0);
+}
+
+static void drops_what_the_uplink_reflects_or_makes_up(void **state)
+{
+	static const uint8_t multicast_source[6] = {0x03, 0, 0, 0, 0, 1}, zero[6];
+
+	(void)state;
+	assert_false(send_ip(&uplink, guest_a.port.mac, broadcast));
+	assert_false(send_ip(&uplink, multicast_source, guest_a.port.mac));
+	assert_false(send_ip(&uplink, zero, guest_a.port.mac));
+	assert_got(0, 0, 0, 0, 0, 0);
+}
+
+static void drops_tags_except_a_priority_from_outside(void **state)
+{
+	static const uint16_t tag_types[] = {0x8100, 0x88a8, 0x9100};
+
+	(void)state;
+	memset(frame, 0, sizeof(frame));
+	for (size_t i = 0; i < ARRAY_SIZE(tag_types); i++)
+		assert_false(send_type(&guest_a, guest_a.port.mac, outside, tag_types[i], 64));
+	assert_true(send_type(&uplink, outside, guest_a.port.mac, 0x8100, 64)); /* VLAN 0 */
+	assert_got(0, 0, 1, 0, 0, 0);
+	assert_false(send_type(&uplink, outside, guest_a.port.mac, 0x8100, 15)); /* cut off */
+	put_be16(frame + 14, 5);
+	assert_false(send_type(&uplink, outside, guest_a.port.mac, 0x8100, 64));
+	put_be16(frame + 14, 0);
+	assert_got(0, 0, 1, 0, 0, 0);
+}
+
+static void drops_frames_that_steer_bridges(void **state)
+{
+	static const uint8_t spanning_tree[6] = {0x01, 0x80, 0xc2, 0, 0, 0};
+	static const uint8_t beyond_reserved[6] = {0x01, 0x80, 0xc2, 0, 0, 0x10};
+
+	(void)state;
+	assert_false(send_ip(&guest_a, guest_a.port.mac, spanning_tree));
+	assert_false(send_ip(&uplink, outside, spanning_tree));
+	assert_got(0, 0, 0, 0, 0, 0);
+	assert_true(send_ip(&guest_a, guest_a.port.mac, beyond_reserved));
+	assert_got(1, 1, 0, 1, 0, 0);
+}
+
+static void drops_frames_of_wrong_length(void **state)
+{
+	(void)state;
+	assert_false(send_type(&guest_a, guest_a.port.mac, outside, 0x0800, NET_FRAME_MIN - 1));
+	assert_false(send_type(&guest_a, guest_a.port.mac, outside, 0x0800, NET_FRAME_MAX + 1));
+	assert_got(0, 0, 0, 0, 0, 0);
+	assert_true(send_type(&guest_a, guest_a.port.mac, outside, 0x0800, NET_FRAME_MIN));
+	assert_true(send_type(&guest_a, guest_a.port.mac, outside, 0x0800, NET_FRAME_MAX));
+	assert_got(2, 0, 0, 0, 0, 0);
+	assert_int_equal(guest_a.port.counters.tx_dropped, 2);
+}
+
+static void counts_from_the_view_of_the_owner(void **state)
+{
+	(void)state;
+	assert_true(send_ip(&guest_a, guest_a.port.mac, guest_b.port.mac));
+	guest_b.is_full = true;
+	assert_false(send_ip(&guest_a, guest_a.port.mac, guest_b.port.mac));
+	assert_int_equal(guest_a.port.counters.tx_packets, 2);
+	assert_int_equal(guest_a.port.counters.tx_bytes, 120);
+	assert_int_equal(guest_b.port.counters.rx_packets, 1);
+	assert_int_equal(guest_b.port.counters.rx_bytes, 60);
+	assert_int_equal(guest_b.port.counters.rx_dropped, 1);
+}
+
+static void a_full_port_costs_the_others_no_broadcast(void **state)
+{
+	(void)state;
+	guest_b.is_full = true;
+	assert_true(send_ip(&uplink, outside, broadcast));
+	assert_got(0, 1, 1, 0, 0, 0);
+}
+
+static void refuses_an_address_twice_in_one_network(void **state)
+{
+	struct station twin;
+
+	(void)state;
+	prepare(&twin, NET_PORT_GUEST, 0, 3);
+	assert_int_equal(net_attach(&twin.port), HV_EEXIST);
+	assert_int_equal(twin.port.slot, -1);
+	net_detach(&guest_a.port);
+	assert_int_equal(net_attach(&twin.port), HV_OK);
+	assert_true(send_ip(&uplink, outside, twin.port.mac));
+	assert_int_equal(twin.got, 1);
+	net_detach(&twin.port);
+}
+
+static void refuses_addresses_that_cannot_be_a_station(void **state)
+{
+	struct station s;
+
+	(void)state;
+	prepare(&s, NET_PORT_GUEST, 0, 9);
+	s.port.mac[0] = 3;
+	assert_int_equal(net_attach(&s.port), HV_EINVAL);
+	memset(s.port.mac, 0, 6);
+	assert_int_equal(net_attach(&s.port), HV_EINVAL);
+}
+
+static void the_agent_may_share_the_uplinks_address(void **state)
+{
+	(void)state;
+	net_detach(&agent.port);
+	memcpy(agent.port.mac, uplink.port.mac, 6);
+	assert_int_equal(net_attach(&agent.port), HV_OK);
+	assert_true(send_ip(&uplink, outside, uplink.port.mac));
+	assert_got(0, 1, 0, 0, 0, 0);
+}
+
+static void delivers_nothing_after_detach(void **state)
+{
+	(void)state;
+	net_detach(&guest_b.port);
+	assert_true(send_ip(&uplink, outside, guest_b.port.mac)); /* nobody's: floods to no uplink */
+	assert_true(send_ip(&uplink, outside, broadcast));
+	assert_got(0, 1, 1, 0, 0, 0);
+}
+
+static void learns_which_uplink_a_station_is_behind(void **state)
+{
+	struct station second;
+
+	(void)state;
+	prepare(&second, NET_PORT_UPLINK, 0, 1);
+	assert_int_equal(net_attach(&second.port), HV_OK);
+	assert_true(send_ip(&guest_a, guest_a.port.mac, outside));
+	assert_int_equal(second.got, 1);
+	assert_got(1, 0, 0, 0, 0, 0);
+
+	assert_true(send_ip(&second, outside, guest_a.port.mac));
+	assert_true(send_ip(&guest_a, guest_a.port.mac, outside));
+	assert_int_equal(second.got, 2);
+	assert_got(1, 0, 1, 0, 0, 0);
+
+	net_detach(&second.port);
+	assert_true(send_ip(&guest_a, guest_a.port.mac, outside));
+	assert_got(2, 0, 1, 0, 0, 0);
+}
+
+static void passes_nothing_from_uplink_to_uplink(void **state)
+{
+	struct station second;
+	const uint8_t far[6] = {2, 9, 9, 9, 9, 9};
+
+	(void)state;
+	prepare(&second, NET_PORT_UPLINK, 0, 1);
+	assert_int_equal(net_attach(&second.port), HV_OK);
+	assert_true(send_ip(&second, far, broadcast));
+	assert_true(send_ip(&uplink, outside, far)); /* known, behind the second */
+	assert_true(send_ip(&uplink, outside, (const uint8_t[6]){2, 8, 8, 8, 8, 8}));
+	assert_int_equal(second.got, 0);
+	assert_got(0, 1, 1, 1, 0, 0);
+	net_detach(&second.port);
+}
+
+static void has_256_ports_and_says_when_they_are_taken(void **state)
+{
+	enum { MORE = 256 - ARRAY_SIZE(everyone) };
+	struct station *more = calloc(MORE + 1, sizeof(*more));
+
+	(void)state;
+	for (uint32_t i = 0; i <= MORE; i++) {
+		prepare(&more[i], NET_PORT_GUEST, 9, 0);
+		put_be16(more[i].port.mac + 3, (uint16_t)i);
+		assert_int_equal(net_attach(&more[i].port), i < MORE ? HV_OK : HV_ENOMEM);
+	}
+	assert_true(send_ip(&more[0], more[0].port.mac, broadcast));
+	for (uint32_t i = 0; i < MORE; i += 2)
+		net_detach(&more[i].port);
+	assert_true(send_ip(&more[1], more[1].port.mac, more[MORE - 1].port.mac));
+	assert_int_equal(more[MORE - 1].got, 2);
+	for (uint32_t i = 1; i < MORE; i += 2)
+		net_detach(&more[i].port);
+	assert_got(0, 0, 0, 0, 0, 0);
+	free(more);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, plug_in, unplug)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(hands_unicast_to_its_owner_only),
+		TEST(floods_broadcast_within_the_network_only),
+		TEST(keeps_networks_apart_even_for_equal_addresses),
+		TEST(sends_unknown_unicast_outside_and_to_no_guest),
+		TEST(drops_a_foreign_source_of_guest_and_agent),
+		TEST(drops_what_the_uplink_reflects_or_makes_up),
+		TEST(drops_tags_except_a_priority_from_outside),
+		TEST(drops_frames_that_steer_bridges),
+		TEST(drops_frames_of_wrong_length),
+		TEST(counts_from_the_view_of_the_owner),
+		TEST(a_full_port_costs_the_others_no_broadcast),
+		TEST(refuses_an_address_twice_in_one_network),
+		TEST(refuses_addresses_that_cannot_be_a_station),
+		TEST(the_agent_may_share_the_uplinks_address),
+		TEST(delivers_nothing_after_detach),
+		TEST(learns_which_uplink_a_station_is_behind),
+		TEST(passes_nothing_from_uplink_to_uplink),
+		TEST(has_256_ports_and_says_when_they_are_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

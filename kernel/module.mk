@@ -2,10 +2,18 @@
 
 # kernel/lib, memory, log, ACPI
 pure-y += kernel/lib/err.c kernel/lib/fmt.c
-pure-y += kernel/log_ring.c kernel/buddy.c kernel/slab.c kernel/ram_plan.c
+pure-y += kernel/log_ring.c kernel/buddy.c kernel/slab.c kernel/ram_plan.c kernel/acpi.c
 kernel-y += kernel/lib/string.c kernel/lib/err.c kernel/lib/fmt.c
-kernel-y += kernel/log.c kernel/log_ring.c
+kernel-y += kernel/log.c kernel/log_ring.c kernel/acpi.c
 kernel-y += kernel/memory.c kernel/buddy.c kernel/ram_plan.c kernel/kmem.c kernel/slab.c
 
 # string.c's loops must not become calls of themselves.
 FLAGS_kernel/lib/string := -fno-tree-loop-distribute-patterns
+
+# this machine: CPUs, page tables, interrupts, time, the end
+pure-y += kernel/pagetable.c kernel/timer.c kernel/rtc.c
+kernel-y += kernel/pagetable.c kernel/paging.c kernel/gdt.c kernel/idt.c kernel/idt_stubs.S
+kernel-y += kernel/cpu.c kernel/apic.c kernel/ioapic.c kernel/irq.c
+kernel-y += kernel/time.c kernel/timer.c kernel/rtc.c kernel/rtc_hw.c
+pure-y += kernel/cmdline.c
+kernel-y += kernel/cmdline.c kernel/serial.c kernel/power.c kernel/panic.c kernel/ksyms.c

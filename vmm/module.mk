@@ -3,3 +3,15 @@
 # nested paging, guest walks, the instruction emulator, CPUID and MSR tables
 kernel-y += vmm/ept.c
 pure-y += vmm/ept.c
+
+# what a guest sees: the PC's own devices
+guest-pc := vmm/dev/lapic.c vmm/dev/lapic_regs.c vmm/dev/lapic_timer.c vmm/dev/ioapic.c vmm/dev/uart.c
+kernel-y += $(guest-pc)
+pure-y += $(guest-pc)
+
+# ways to boot a guest, and what it finds in its memory
+guest-boot := vmm/boot_proto.c vmm/boot_linux.c
+kernel-y += $(guest-boot)
+pure-y += $(guest-boot)
+kernel-y += vmm/walk.c
+pure-y += vmm/walk.c

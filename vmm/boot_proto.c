@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory map, command line, initrd and GDT: the same for every way to boot a guest. */
+#include "vmm/boot_proto.h"
+
+#include "kernel/lib/assert.h"
+#include "kernel/lib/string.h"
+#include "vmm/layout.h"
+
+static void add_row(struct boot_map_row *rows, uint32_t *nr, uint64_t base, uint64_t end,
+		    enum boot_map_type type)
+{
+	if (base >= end)
+		return;
+	ASSERT(*nr < BOOT_MAP_ROWS);
+	rows[(*nr)++] = (struct boot_map_row){base, end - base, type};
+}
+
+uint32_t boot_map(const struct gmem *mem, struct boot_map_row rows[BOOT_MAP_ROWS])
+{
+	const uint64_t ecam_end = LAYOUT_ECAM + LAYOUT_ECAM_BYTES;
+	const uint64_t high_end = GMEM_HIGH_BASE + mem->high_bytes;
+	uint32_t nr = 0;
+
+	ASSERT(mem->low_bytes >= LAYOUT_KERNEL_MIN);
+	add_row(rows, &nr, 0, LAYOUT_LOW_RAM_END, BOOT_MAP_RAM);
+	add_row(rows, &nr, LAYOUT_LOW_RAM_END, 0xa0000, BOOT_MAP_RESERVED);
+	add_row(rows, &nr, LAYOUT_BIOS, LAYOUT_KERNEL_MIN, BOOT_MAP_RESERVED);
+	add_row(rows, &nr, LAYOUT_KERNEL_MIN, mem->low_bytes, BOOT_MAP_RAM);
+	add_row(rows, &nr, LAYOUT_ECAM, ecam_end, BOOT_MAP_RESERVED);
+	add_row(rows, &nr, GMEM_HIGH_BASE, high_end, BOOT_MAP_RAM);
+	return nr;
+}
+
+enum hv_err boot_read(const struct image_src *src, uint64_t offset, void *dst, uint64_t len_bytes)
+{
+	if (!range_fits(offset, len_bytes, src->size))
+		return HV_EPROTO;
+	return src->read(src->ctx, offset, dst, len_bytes);
+}
+
+enum hv_err boot_load(const struct image_src *src, uint64_t offset, const struct gmem *mem,
+		      uint64_t gpa, uint64_t len_bytes)
+{
+	if (!range_fits(offset, len_bytes, src->size))
+		return HV_EPROTO;
+	if (!gmem_has(mem, gpa, len_bytes))
+		return HV_EINVAL;
+	while (len_bytes > 0) {
+		uint64_t got;
+		uint8_t *dst = gmem_map(mem, gpa, len_bytes, &got);
+		enum hv_err err;
+
+		ASSERT(dst != NULL && got > 0);
+		err = src->read(src->ctx, offset, dst, got);
+		if (err != HV_OK)
+			return err;
+		gpa += got;
+		offset += got;
+		len_bytes -= got;
+	}
+	return HV_OK;
+}
+
+enum hv_err boot_load_high(const struct image_src *src, const struct gmem *mem, uint64_t floor_gpa,
+			   uint64_t top_gpa, uint64_t *gpa)
+{
+	uint64_t top = MIN(top_gpa, mem->low_bytes), at;
+	enum hv_err err;
+
+	if (src->size == 0) {
+		*gpa = 0;
+		return HV_OK;
+	}
+	if (top < floor_gpa || src->size > top - floor_gpa)
+		return HV_ENOMEM;
+	at = ALIGN_DOWN(top - src->size, 4096);
+	if (at < floor_gpa)
+		return HV_ENOMEM;
+	err = boot_load(src, 0, mem, at, src->size);
+	if (err == HV_OK)
+		*gpa = at;
+	return err;
+}
+
+enum hv_err boot_put_cmdline(const struct gmem *mem, const char *cmdline, uint64_t max_len)
+{
+	uint64_t len = strlen(cmdline);
+
+	if (len > max_len || len >= LAYOUT_CMDLINE_MAX)
+		return HV_EINVAL;
+	return gmem_write(mem, LAYOUT_CMDLINE, cmdline, len + 1);
+}
+
+/* [SDM] "Segment Descriptors": flat, from attributes in the form of struct guest_segment. */
+static uint64_t flat_descriptor(uint16_t attr)
+{
+	return 0x000f00000000ffffull | (uint64_t)(attr & 0xf0ff) << 40;
+}
+
+enum hv_err boot_put_gdt(const struct gmem *mem, struct boot_entry *entry)
+{
+	uint16_t code = entry->mode == BOOT_LONG_64 ? BOOT_ATTR_CODE_64 : BOOT_ATTR_CODE_32;
+	uint64_t gdt[6] = {
+		[BOOT_SEL_CODE / 8] = flat_descriptor(code),
+		[BOOT_SEL_DATA / 8] = flat_descriptor(BOOT_ATTR_DATA),
+		[BOOT_SEL_TSS / 8] = 0x67ull | (uint64_t)BOOT_ATTR_TSS << 40,
+	};
+
+	entry->gdt_base = LAYOUT_GDT;
+	entry->gdt_limit = sizeof(gdt) - 1;
+	return gmem_write(mem, LAYOUT_GDT, gdt, sizeof(gdt));
+}

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The modern virtio transport: registers in BAR 0, the device's status, and the way from a queue to
+ * an interrupt. What a driver must not do has no effect here, or the device asks for a reset.
+ */
+#include "vmm/dev/virtio_pci.h"
+
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/string.h"
+
+#define RING_FEATURES \
+	(VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_RESET)
+
+#define PCI_CFG_DATA_BYTES 4u
+
+static struct virtio_pci *vp_of(struct pci_fn *fn)
+{
+	return container_of(fn, struct virtio_pci, fn);
+}
+
+static uint64_t offered(const struct virtio_pci *vp)
+{
+	return vp->ops->features | RING_FEATURES;
+}
+
+bool virtio_pci_has(const struct virtio_pci *vp, uint64_t feature)
+{
+	return vp->driver_features & feature;
+}
+
+/* ---- from a queue to the driver ---- */
+
+static void tell_config(struct virtio_pci *vp)
+{
+	__atomic_or_fetch(&vp->isr, VIRTIO_ISR_CONFIG, __ATOMIC_SEQ_CST);
+	pci_msix_signal(&vp->fn, __atomic_load_n(&vp->config_vector, __ATOMIC_RELAXED));
+}
+
+static void tell_queue(struct virtio_pci *vp, const struct virtio_queue *queue)
+{
+	if (pci_msix_is_enabled(&vp->fn))
+		pci_msix_signal(&vp->fn, queue->vector);
+	else
+		__atomic_or_fetch(&vp->isr, VIRTIO_ISR_QUEUE, __ATOMIC_SEQ_CST);
+}
+
+/* [VIRTIO] "Device Status Field": after DRIVER_OK the driver is told with a configuration change. */
+static void ask_for_reset(struct virtio_pci *vp, uint32_t queue, const char *why)
+{
+	__atomic_store_n(&vp->needs_reset, true, __ATOMIC_SEQ_CST);
+	vm_log(vp->fn.vm, LOG_WARN, vp->ops->name, "queue %u: %s; waits for a reset", queue, why);
+	tell_config(vp);
+}
+
+struct vring *virtio_queue_take(struct virtio_pci *vp, uint32_t queue)
+{
+	ASSERT(queue < vp->ops->nr_queues);
+	lock_take(&vp->queues[queue].vring.lock);
+	return &vp->queues[queue].vring;
+}
+
+void virtio_queue_show(struct virtio_pci *vp, uint32_t queue)
+{
+	struct virtio_queue *q = &vp->queues[queue];
+
+	if (vring_flush(&q->vring))
+		tell_queue(vp, q);
+	if (q->vring.broken_why && !q->has_told_broken) {
+		q->has_told_broken = true;
+		ask_for_reset(vp, queue, q->vring.broken_why);
+	}
+}
+
+void virtio_queue_give(struct virtio_pci *vp, uint32_t queue)
+{
+	virtio_queue_show(vp, queue);
+	lock_release(&vp->queues[queue].vring.lock);
+}
+
+void virtio_pci_notify(struct virtio_pci *vp, uint32_t queue)
+{
+	if (queue < vp->ops->nr_queues)
+		vp->ops->notify(vp, queue);
+}
+
+bool virtio_pci_notify_addr(struct virtio_pci *vp, uint64_t gpa, uint32_t *queue)
+{
+	uint64_t base = __atomic_load_n(&vp->notify_gpa, __ATOMIC_RELAXED);
+	uint64_t at = gpa - base;
+
+	if (!base || gpa < base || at >= VIRTIO_NOTIFY_MULTIPLIER * vp->ops->nr_queues ||
+	    at % VIRTIO_NOTIFY_MULTIPLIER)
+		return false;
+	*queue = (uint32_t)(at / VIRTIO_NOTIFY_MULTIPLIER);
+	return true;
+}
+
+/* ---- life of a queue ---- */
+
+static bool may_run(const struct virtio_pci *vp)
+{
+	return vp->status & VIRTIO_STATUS_DRIVER_OK && pci_fn_is_master(&vp->fn);
+}
+
+/* True when the queue has just come to life. */
+static bool update_queue(struct virtio_pci *vp, uint32_t index)
+{
+	struct virtio_queue *queue = &vp->queues[index];
+	bool was_live;
+
+	lock_take(&queue->vring.lock);
+	was_live = queue->vring.is_live;
+	queue->vring.is_live = queue->is_enabled && may_run(vp);
+	if (queue->vring.is_live && vp->ops->quiet_queues & BIT(index))
+		vring_quiet(&queue->vring);
+	lock_release(&queue->vring.lock);
+	return !was_live && queue->vring.is_live;
+}
+
+/* After a change of what makes queues live. A driver may have filled them, and told us, too early. */
+static void update_queues(struct virtio_pci *vp)
+{
+	for (uint32_t i = 0; i < vp->ops->nr_queues; i++)
+		if (update_queue(vp, i))
+			vp->ops->notify(vp, i);
+}
+
+static void reset_queue(struct virtio_pci *vp, struct virtio_queue *queue)
+{
+	lock_take(&queue->vring.lock);
+	vring_reset(&queue->vring);
+	queue->size = vp->ops->queue_max;
+	queue->vector = VIRTIO_NO_VECTOR;
+	queue->is_enabled = queue->has_told_broken = false;
+	queue->desc_gpa = queue->driver_gpa = queue->device_gpa = 0;
+	lock_release(&queue->vring.lock);
+}
+
+static void enable_queue(struct virtio_pci *vp, uint32_t index)
+{
+	struct virtio_queue *queue = &vp->queues[index];
+	enum hv_err err;
+
+	if (queue->is_enabled || !(vp->status & VIRTIO_STATUS_FEATURES_OK))
+		return;
+	lock_take(&queue->vring.lock);
+	err = vring_setup(&queue->vring, queue->size, queue->desc_gpa, queue->driver_gpa,
+			  queue->device_gpa, vp->driver_features);
+	queue->is_enabled = err == HV_OK;
+	lock_release(&queue->vring.lock);
+	if (err != HV_OK)
+		ask_for_reset(vp, index, "rings are misaligned or not in RAM");
+	update_queues(vp);
+}
+
+/* ---- status ---- */
+
+static void reset_device(struct virtio_pci *vp)
+{
+	/* The queues first: when they are idle, no data path looks at the rest. */
+	for (uint32_t i = 0; i < vp->ops->nr_queues; i++)
+		reset_queue(vp, &vp->queues[i]);
+	vp->device_feature_select = vp->driver_feature_select = 0;
+	vp->driver_features = 0;
+	vp->has_alien_features = false;
+	vp->queue_select = 0;
+	vp->status = 0;
+	__atomic_store_n(&vp->config_vector, VIRTIO_NO_VECTOR, __ATOMIC_RELAXED);
+	__atomic_store_n(&vp->needs_reset, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&vp->isr, 0, __ATOMIC_RELAXED);
+	if (vp->ops->reset)
+		vp->ops->reset(vp);
+}
+
+static bool features_are_fine(const struct virtio_pci *vp)
+{
+	return !vp->has_alien_features && !(vp->driver_features & ~offered(vp)) &&
+	       virtio_pci_has(vp, VIRTIO_F_VERSION_1);
+}
+
+/* Bits are only ever added; [VIRTIO] has the driver write 0 to take them away. */
+static void write_status(struct virtio_pci *vp, uint8_t val)
+{
+	uint8_t added = (uint8_t)(val & ~vp->status & ~VIRTIO_STATUS_NEEDS_RESET);
+
+	if (val == 0) {
+		reset_device(vp);
+		return;
+	}
+	if (added & VIRTIO_STATUS_FEATURES_OK && !features_are_fine(vp))
+		added = (uint8_t)(added & ~VIRTIO_STATUS_FEATURES_OK);
+	vp->status |= added;
+	if (!(vp->status & VIRTIO_STATUS_FEATURES_OK))
+		vp->status = (uint8_t)(vp->status & ~VIRTIO_STATUS_DRIVER_OK);
+	if (!(added & VIRTIO_STATUS_DRIVER_OK))
+		return;
+	if (!pci_fn_is_master(&vp->fn))
+		vm_log(vp->fn.vm, LOG_WARN, vp->ops->name, "driver is ready but not bus master");
+	update_queues(vp);
+}
+
+/* ---- the common configuration ---- */
+
+static uint32_t feature_word(uint64_t features, uint32_t select)
+{
+	return select < 2 ? (uint32_t)(features >> (32 * select)) : 0;
+}
+
+static void fill_queue_part(const struct virtio_pci *vp, struct virtio_common *common)
+{
+	const struct virtio_queue *queue;
+
+	if (vp->queue_select >= vp->ops->nr_queues)
+		return; /* size 0: there is no such queue */
+	queue = &vp->queues[vp->queue_select];
+	common->queue_size = queue->size;
+	common->queue_msix_vector = queue->vector;
+	common->queue_enable = queue->is_enabled;
+	common->queue_notify_off = vp->queue_select;
+	common->queue_desc = queue->desc_gpa;
+	common->queue_driver = queue->driver_gpa;
+	common->queue_device = queue->device_gpa;
+	common->queue_notify_data = vp->queue_select;
+}
+
+static uint64_t read_common(const struct virtio_pci *vp, uint64_t offset, uint8_t size)
+{
+	bool needs_reset = __atomic_load_n(&vp->needs_reset, __ATOMIC_RELAXED);
+	struct virtio_common common = {
+		.device_feature_select = vp->device_feature_select,
+		.device_feature = feature_word(offered(vp), vp->device_feature_select),
+		.driver_feature_select = vp->driver_feature_select,
+		.driver_feature = feature_word(vp->driver_features, vp->driver_feature_select),
+		.config_msix_vector = vp->config_vector,
+		.num_queues = vp->ops->nr_queues,
+		.device_status = vp->status | (needs_reset ? VIRTIO_STATUS_NEEDS_RESET : 0),
+		.queue_select = vp->queue_select,
+		.queue_msix_vector = VIRTIO_NO_VECTOR,
+	};
+	uint64_t val = 0;
+
+	fill_queue_part(vp, &common);
+	if (range_fits(offset, size, sizeof(common)))
+		memcpy(&val, (const uint8_t *)&common + offset, size);
+	return val;
+}
+
+static void write_driver_feature(struct virtio_pci *vp, uint32_t val)
+{
+	uint32_t shift;
+
+	if (vp->status & VIRTIO_STATUS_FEATURES_OK)
+		return;
+	if (vp->driver_feature_select >= 2) {
+		vp->has_alien_features |= val != 0;
+		return;
+	}
+	shift = 32 * vp->driver_feature_select;
+	vp->driver_features &= ~(0xffffffffull << shift);
+	vp->driver_features |= (uint64_t)val << shift;
+}
+
+/* A vector that there is, or none: the driver reads back what became of its wish. */
+static uint16_t vector_or_none(const struct virtio_pci *vp, uint64_t val)
+{
+	return val < vp->fn.msix.nr_vectors ? (uint16_t)val : VIRTIO_NO_VECTOR;
+}
+
+static void set_address(uint64_t *gpa, uint64_t in_field, uint8_t size, uint64_t val)
+{
+	if (size == 8 && in_field == 0)
+		*gpa = val;
+	else if (size == 4 && in_field == 0)
+		*gpa = (*gpa & 0xffffffff00000000ull) | val;
+	else if (size == 4 && in_field == 4)
+		*gpa = (*gpa & 0x00000000ffffffffull) | val << 32;
+}
+
+static void set_queue_size(struct virtio_pci *vp, struct virtio_queue *queue, uint16_t val)
+{
+	if (val && val <= vp->ops->queue_max && !(val & (val - 1)))
+		queue->size = val;
+}
+
+/* What a driver sets up before it enables the queue. */
+static void write_queue_setup(struct virtio_pci *vp, struct virtio_queue *queue, uint64_t offset,
+			      uint8_t size, uint64_t val)
+{
+	uint64_t field = ALIGN_DOWN(offset, 8);
+
+	if (queue->is_enabled)
+		return;
+	if (offset == offsetof(struct virtio_common, queue_size) && size == 2)
+		set_queue_size(vp, queue, (uint16_t)val);
+	else if (field == offsetof(struct virtio_common, queue_desc))
+		set_address(&queue->desc_gpa, offset - field, size, val);
+	else if (field == offsetof(struct virtio_common, queue_driver))
+		set_address(&queue->driver_gpa, offset - field, size, val);
+	else if (field == offsetof(struct virtio_common, queue_device))
+		set_address(&queue->device_gpa, offset - field, size, val);
+}
+
+static void write_queue_part(struct virtio_pci *vp, uint64_t offset, uint8_t size, uint64_t val)
+{
+	struct virtio_queue *queue;
+
+	if (vp->queue_select >= vp->ops->nr_queues)
+		return;
+	queue = &vp->queues[vp->queue_select];
+	switch (offset) {
+	case offsetof(struct virtio_common, queue_msix_vector):
+		lock_take(&queue->vring.lock);
+		queue->vector = vector_or_none(vp, val);
+		lock_release(&queue->vring.lock);
+		break;
+	case offsetof(struct virtio_common, queue_enable):
+		if (val == 1)
+			enable_queue(vp, vp->queue_select);
+		break;
+	case offsetof(struct virtio_common, queue_reset):
+		if (val == 1 && virtio_pci_has(vp, VIRTIO_F_RING_RESET))
+			reset_queue(vp, queue);
+		break;
+	default:
+		write_queue_setup(vp, queue, offset, size, val);
+	}
+}
+
+/* Fields are written whole, the addresses by halves too; a write of another width does nothing. */
+static uint8_t field_bytes(uint64_t offset, uint8_t size)
+{
+	if (offset < offsetof(struct virtio_common, config_msix_vector))
+		return 4;
+	if (offset == offsetof(struct virtio_common, device_status))
+		return 1;
+	if (offset >= offsetof(struct virtio_common, queue_desc) &&
+	    offset < offsetof(struct virtio_common, queue_notify_data))
+		return size;
+	return 2;
+}
+
+static void write_common(struct virtio_pci *vp, uint64_t offset, uint8_t size, uint64_t val)
+{
+	if (size != field_bytes(offset, size))
+		return;
+	switch (offset) {
+	case offsetof(struct virtio_common, device_feature_select):
+		vp->device_feature_select = (uint32_t)val;
+		break;
+	case offsetof(struct virtio_common, driver_feature_select):
+		vp->driver_feature_select = (uint32_t)val;
+		break;
+	case offsetof(struct virtio_common, driver_feature):
+		write_driver_feature(vp, (uint32_t)val);
+		break;
+	case offsetof(struct virtio_common, config_msix_vector):
+		__atomic_store_n(&vp->config_vector, vector_or_none(vp, val), __ATOMIC_RELAXED);
+		break;
+	case offsetof(struct virtio_common, device_status):
+		write_status(vp, (uint8_t)val);
+		break;
+	case offsetof(struct virtio_common, queue_select):
+		vp->queue_select = (uint16_t)val;
+		break;
+	default:
+		write_queue_part(vp, offset, size, val);
+	}
+}
+
+/* ---- BAR 0 ---- */
+
+static uint64_t read_bar(struct virtio_pci *vp, uint64_t offset, uint8_t size)
+{
+	uint64_t val = 0;
+
+	if (offset < VIRTIO_PCI_ISR)
+		return read_common(vp, offset, size);
+	if (offset == VIRTIO_PCI_ISR)
+		return __atomic_exchange_n(&vp->isr, 0, __ATOMIC_SEQ_CST);
+	if (offset >= VIRTIO_PCI_DEVICE &&
+	    range_fits(offset - VIRTIO_PCI_DEVICE, size, sizeof(vp->config)))
+		memcpy(&val, vp->config + (offset - VIRTIO_PCI_DEVICE), size);
+	return val;
+}
+
+static void write_bar(struct virtio_pci *vp, uint64_t offset, uint8_t size, uint64_t val)
+{
+	if (offset < VIRTIO_PCI_ISR)
+		write_common(vp, offset, size, val);
+	else if (offset >= VIRTIO_PCI_NOTIFY && offset % VIRTIO_NOTIFY_MULTIPLIER == 0)
+		virtio_pci_notify(vp, (uint32_t)(offset - VIRTIO_PCI_NOTIFY) /
+					      VIRTIO_NOTIFY_MULTIPLIER);
+}
+
+static enum io_result bar_access(struct pci_fn *fn, unsigned bar, struct io_access *acc)
+{
+	struct virtio_pci *vp = vp_of(fn);
+
+	ASSERT(bar == VIRTIO_PCI_BAR);
+	if (acc->is_write)
+		write_bar(vp, acc->offset, acc->size, acc->value);
+	else
+		acc->value = read_bar(vp, acc->offset, acc->size);
+	return IO_DONE;
+}
+
+/* ---- [VIRTIO] "PCI configuration access capability": a way into the BARs without mapping them ---- */
+
+static bool touches_pci_cfg_data(const struct virtio_pci *vp, uint32_t offset, uint32_t size)
+{
+	uint32_t at = vp->pci_cfg_cap + VIRTIO_PCI_CAP_MORE;
+
+	return offset < at + PCI_CFG_DATA_BYTES && at < offset + size;
+}
+
+static void pci_cfg_access(struct virtio_pci *vp, bool is_write)
+{
+	uint8_t *cap = vp->fn.config + vp->pci_cfg_cap;
+	uint32_t len = get_le32(cap + VIRTIO_PCI_CAP_LENGTH);
+	struct io_access acc = {
+		.offset = get_le32(cap + VIRTIO_PCI_CAP_OFFSET),
+		.size = (uint8_t)len,
+		.is_write = is_write,
+	};
+
+	if (cap[VIRTIO_PCI_CAP_BAR] >= PCI_BARS || (len != 1 && len != 2 && len != 4) ||
+	    acc.offset % len)
+		return;
+	memcpy(&acc.value, cap + VIRTIO_PCI_CAP_MORE, is_write ? len : 0);
+	if (pci_fn_access(&vp->fn, cap[VIRTIO_PCI_CAP_BAR], &acc) == IO_DONE && !is_write)
+		memcpy(cap + VIRTIO_PCI_CAP_MORE, &acc.value, len);
+}
+
+static void config_reads(struct pci_fn *fn, uint32_t offset, uint32_t size)
+{
+	if (touches_pci_cfg_data(vp_of(fn), offset, size))
+		pci_cfg_access(vp_of(fn), false);
+}
+
+static void config_wrote(struct pci_fn *fn, uint32_t offset, uint32_t size)
+{
+	if (touches_pci_cfg_data(vp_of(fn), offset, size))
+		pci_cfg_access(vp_of(fn), true);
+}
+
+/* ---- the function ---- */
+
+static void fn_moved(struct pci_fn *fn)
+{
+	struct virtio_pci *vp = vp_of(fn);
+	uint64_t base;
+	uint64_t notify_gpa =
+		pci_fn_bar_at(fn, VIRTIO_PCI_BAR, &base) ? base + VIRTIO_PCI_NOTIFY : 0;
+
+	__atomic_store_n(&vp->notify_gpa, notify_gpa, __ATOMIC_RELAXED);
+	update_queues(vp);
+}
+
+static void fn_reset(struct pci_fn *fn)
+{
+	reset_device(vp_of(fn));
+}
+
+static void fn_destroy(struct pci_fn *fn)
+{
+	vp_of(fn)->ops->destroy(vp_of(fn));
+}
+
+static const struct pci_fn_ops fn_ops = {
+	.bar_access = bar_access,
+	.moved = fn_moved,
+	.config_reads = config_reads,
+	.config_wrote = config_wrote,
+	.reset = fn_reset,
+	.destroy = fn_destroy,
+};
+
+static uint8_t add_cap(struct virtio_pci *vp, uint8_t type, uint32_t offset, uint32_t len,
+		       uint8_t body_len)
+{
+	uint8_t body[18] = {0}; /* what follows ID and next pointer */
+
+	ASSERT(body_len <= sizeof(body));
+	body[0] = (uint8_t)(body_len + 2);
+	body[1] = type;
+	body[2] = VIRTIO_PCI_BAR;
+	put_le32(body + VIRTIO_PCI_CAP_OFFSET - 2, offset);
+	put_le32(body + VIRTIO_PCI_CAP_LENGTH - 2, len);
+	if (type == VIRTIO_PCI_CAP_NOTIFY_CFG)
+		put_le32(body + VIRTIO_PCI_CAP_MORE - 2, VIRTIO_NOTIFY_MULTIPLIER);
+	return pci_fn_add_cap(&vp->fn, VIRTIO_PCI_CAP_VENDOR, body, body_len);
+}
+
+static void add_caps(struct virtio_pci *vp)
+{
+	uint8_t at;
+
+	add_cap(vp, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_COMMON, sizeof(struct virtio_common), 14);
+	add_cap(vp, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_NOTIFY,
+		VIRTIO_NOTIFY_MULTIPLIER * vp->ops->nr_queues, 18);
+	add_cap(vp, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_ISR, 1, 14);
+	if (vp->config_len)
+		add_cap(vp, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_DEVICE, vp->config_len, 14);
+	at = add_cap(vp, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 18);
+	pci_fn_let_write(&vp->fn, at + VIRTIO_PCI_CAP_BAR, 1);
+	pci_fn_let_write(&vp->fn, at + VIRTIO_PCI_CAP_OFFSET, 4 + 4 + PCI_CFG_DATA_BYTES);
+	vp->pci_cfg_cap = at;
+}
+
+void virtio_pci_init(struct virtio_pci *vp, struct vm *vm, const struct virtio_ops *ops)
+{
+	struct pci_id id = {
+		.vendor = VIRTIO_PCI_VENDOR,
+		.device = (uint16_t)(VIRTIO_PCI_ID_BASE + ops->id),
+		.subsystem_vendor = VIRTIO_PCI_VENDOR,
+		.subsystem = (uint16_t)(VIRTIO_PCI_ID_BASE + ops->id),
+		.class_code = ops->class_code,
+		.revision = 1,
+	};
+
+	ASSERT(ops->nr_queues <= VIRTIO_QUEUES_MAX && ops->queue_max <= VRING_SIZE_MAX);
+	ASSERT(vp->config_len <= VIRTIO_CONFIG_MAX);
+	vp->ops = ops;
+	for (uint32_t i = 0; i < ops->nr_queues; i++)
+		vring_init(&vp->queues[i].vring, vm_memory(vm));
+	pci_fn_init(&vp->fn, vm, &fn_ops, &id);
+	pci_fn_add_bar(&vp->fn, VIRTIO_PCI_BAR, VIRTIO_PCI_BYTES);
+	pci_fn_add_msix(&vp->fn, VIRTIO_PCI_MSIX_BAR, (uint16_t)(ops->nr_queues + 1));
+	add_caps(vp);
+}

@@ -17,3 +17,8 @@ kernel-y += kernel/cpu.c kernel/apic.c kernel/ioapic.c kernel/irq.c
 kernel-y += kernel/time.c kernel/timer.c kernel/rtc.c kernel/rtc_hw.c
 pure-y += kernel/cmdline.c
 kernel-y += kernel/cmdline.c kernel/serial.c kernel/power.c kernel/panic.c kernel/ksyms.c
+
+# PCI, firmware's SMBIOS, and what of the side channels is closed
+pure-y += kernel/pci.c kernel/smbios.c kernel/mitigations.c
+kernel-y += kernel/pci.c kernel/pci_hw.c
+kernel-y += kernel/smbios.c kernel/mitigations.c kernel/mitigations_hw.c

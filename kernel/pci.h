@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PCI functions of this machine: finding them, reading their registers, switching them on.
+ *
+ * Everything up to pci_init() is pure: it reads and writes configuration space through the pair of
+ * functions it is given, and copes with any content, so also with a device that was pulled out and
+ * answers all ones. Enumeration writes nothing; it takes bus numbers as firmware assigned them, from
+ * bus 0 through the bridges.
+ *
+ * Source: [PCI] "Configuration Space", "Message Signaled Interrupts", "Capabilities List".
+ */
+#ifndef KERNEL_PCI_H
+#define KERNEL_PCI_H
+
+#include "kernel/lib/err.h"
+#include "kernel/lib/types.h"
+
+#define PCI_BARS	6u
+#define PCI_DEVICES_MAX 256u
+
+/* [PCI] "Configuration Space Header" */
+#define PCI_REG_VENDOR	    0x00u
+#define PCI_REG_DEVICE	    0x02u
+#define PCI_REG_COMMAND	    0x04u
+#define PCI_REG_STATUS	    0x06u
+#define PCI_REG_REVISION    0x08u /* and the class code in the three bytes above it */
+#define PCI_REG_HEADER_TYPE 0x0eu
+#define PCI_REG_BAR0	    0x10u
+#define PCI_REG_SECONDARY   0x19u /* of a bridge: the bus behind it */
+#define PCI_REG_CAP_POINTER 0x34u
+#define PCI_REG_IRQ_LINE    0x3cu
+#define PCI_REG_IRQ_PIN	    0x3du
+
+#define PCI_COMMAND_IO		 0x0001u
+#define PCI_COMMAND_MEMORY	 0x0002u
+#define PCI_COMMAND_MASTER	 0x0004u
+#define PCI_COMMAND_INTX_DISABLE 0x0400u
+
+#define PCI_CAP_MSI  0x05u
+#define PCI_CAP_MSIX 0x11u
+
+struct pci_addr {
+	uint8_t bus, dev, fn;
+};
+
+struct pci_access {
+	/* size is 1, 2 or 4, reg a multiple of it below 256; a read of what is not there is all ones */
+	uint32_t (*read)(void *arg, struct pci_addr at, uint32_t reg, uint32_t size);
+	void (*write)(void *arg, struct pci_addr at, uint32_t reg, uint32_t size, uint32_t val);
+	void *arg;
+};
+
+struct pci_bar {
+	uint64_t base;	    /* bus address, or first port; 0: not assigned */
+	uint64_t len_bytes; /* 0 until pci_size_bars(), and for a BAR that is not there */
+	bool is_io, is_64bit, is_prefetchable;
+};
+
+struct pci_device {
+	struct pci_addr at;
+	uint16_t vendor, device;
+	uint32_t class_code; /* class, subclass, programming interface: 0x020000 is an Ethernet NIC */
+	uint8_t revision;
+	uint8_t header_type; /* without the multi-function bit: 0 device, 1 bridge */
+	uint8_t irq_line;    /* what firmware wrote: the GSI on PCs whose PIRQs go to IOAPIC pins */
+	uint8_t irq_pin;     /* 1 is INTA#; 0: none */
+	struct pci_bar bars[PCI_BARS]; /* the second half of a 64-bit one is empty */
+};
+
+/* pci_scan - fill at most cap devices; returns how many there are, which may be more */
+uint32_t pci_scan(const struct pci_access *access, struct pci_device *out, uint32_t cap);
+
+/*
+ * pci_size_bars - learn how long each BAR is, with decoding off for that moment
+ *
+ * dev      bars[].len_bytes are filled; the registers are as before afterwards
+ * Errors:  HV_ENOENT - the device does not answer any more.
+ */
+MUST_CHECK enum hv_err pci_size_bars(const struct pci_access *access, struct pci_device *dev);
+
+/* pci_command - set and clear bits of the command register */
+void pci_command(const struct pci_access *access, const struct pci_device *dev, uint16_t set, uint16_t clear);
+
+/* pci_find_cap - register offset of a capability, 0 when there is none (or the list is broken) */
+uint8_t pci_find_cap(const struct pci_access *access, const struct pci_device *dev, uint8_t id);
+
+/*
+ * pci_msi_enable - one message for all of the device's interrupts, and INTx off
+ *
+ * Errors:  HV_ENOTSUP - no MSI capability, or one that cannot hold this address.
+ */
+MUST_CHECK enum hv_err pci_msi_enable(const struct pci_access *access, const struct pci_device *dev,
+				      uint64_t addr, uint32_t data);
+
+struct pci_msix {
+	uint8_t bar;
+	uint64_t offset; /* of the table in that BAR, bytes */
+	uint32_t nr_vectors;
+};
+
+/*
+ * pci_msix_find - where the MSI-X table is; pci_size_bars() comes first
+ *
+ * Errors:  HV_ENOTSUP - no MSI-X capability; HV_EPROTO - its table does not lie inside a memory BAR.
+ */
+MUST_CHECK enum hv_err pci_msix_find(const struct pci_access *access, const struct pci_device *dev,
+				     struct pci_msix *out);
+/* pci_msix_set - fill and unmask one entry of the mapped table */
+void pci_msix_set(volatile uint32_t *table, uint32_t index, uint64_t addr, uint32_t data);
+/* pci_msix_enable - let the entries raise interrupts, and INTx off. HV_ENOTSUP: no such capability. */
+MUST_CHECK enum hv_err pci_msix_enable(const struct pci_access *access, const struct pci_device *dev);
+
+/* ---- this machine (kernel/pci_hw.c) ---- */
+
+/* ECAM where ACPI's MCFG table has it, else ports 0xcf8 and 0xcfc. Any CPU; locked inside. */
+extern const struct pci_access pci_machine;
+
+/* pci_init - scan this machine; boot CPU, once, after ACPI and memory */
+void pci_init(void);
+
+/* The devices found, in bus order; index below pci_count(). Kept for ever. */
+uint32_t pci_count(void);
+struct pci_device *pci_at(uint32_t index);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Configuration space of this machine: 4 KiB of memory for each function where MCFG says so (only
+ * the buses that are looked at get mapped), else the index and data ports of the first PCI.
+ */
+#include "kernel/acpi.h"
+#include "kernel/cpu_hw.h"
+#include "kernel/lib/assert.h"
+#include "kernel/lib/lock.h"
+#include "kernel/log.h"
+#include "kernel/memory.h"
+#include "kernel/pci.h"
+
+/* [PCI] "Software Generation of Configuration Transactions" */
+#define PORT_CONFIG_ADDRESS   0xcf8u
+#define PORT_CONFIG_DATA      0xcfcu
+#define CONFIG_ADDRESS_ENABLE 0x80000000u
+
+#define ECAM_BUS_BYTES (1 * MIB)
+
+static struct lock lock; /* the pair of ports, and the maps while they grow */
+static volatile uint8_t *ecam_maps[256];
+static bool ecam_failed[256];
+
+static struct pci_device devices[PCI_DEVICES_MAX]; /* fixed after pci_init() but for bars' lengths */
+static uint32_t nr_devices;
+
+static uint64_t ecam_hpa(uint8_t bus)
+{
+	for (uint32_t i = 0; i < acpi_info.nr_mcfg; i++)
+		if (acpi_info.mcfg[i].segment == 0 && bus >= acpi_info.mcfg[i].bus_first &&
+		    bus <= acpi_info.mcfg[i].bus_last)
+			return acpi_info.mcfg[i].hpa + bus * ECAM_BUS_BYTES;
+	return 0;
+}
+
+/* Where a function's registers are mapped, or NULL when only the ports reach it. Under lock. */
+static volatile uint8_t *ecam_of(struct pci_addr at)
+{
+	uint8_t bus = at.bus;
+
+	if (!ecam_maps[bus] && !ecam_failed[bus]) {
+		uint64_t hpa = ecam_hpa(bus);
+
+		ecam_maps[bus] = hpa == 0 ? NULL : mmio_map(hpa, ECAM_BUS_BYTES);
+		ecam_failed[bus] = !ecam_maps[bus];
+	}
+	return ecam_maps[bus] ? ecam_maps[bus] + (at.dev << 15 | at.fn << 12) : NULL;
+}
+
+static void ports_select(struct pci_addr at, uint32_t reg)
+{
+	out32(PORT_CONFIG_ADDRESS, CONFIG_ADDRESS_ENABLE | (uint32_t)at.bus << 16 |
+					   (uint32_t)at.dev << 11 | (uint32_t)at.fn << 8 | (reg & 0xfc));
+}
+
+static uint32_t ports_read(struct pci_addr at, uint32_t reg, uint32_t size)
+{
+	uint16_t port = (uint16_t)(PORT_CONFIG_DATA + (reg & 3));
+
+	ports_select(at, reg);
+	switch (size) {
+	case 1:
+		return in8(port);
+	case 2:
+		return in16(port);
+	default:
+		return in32(port);
+	}
+}
+
+static void ports_write(struct pci_addr at, uint32_t reg, uint32_t size, uint32_t val)
+{
+	uint16_t port = (uint16_t)(PORT_CONFIG_DATA + (reg & 3));
+
+	ports_select(at, reg);
+	switch (size) {
+	case 1:
+		out8(port, (uint8_t)val);
+		return;
+	case 2:
+		out16(port, (uint16_t)val);
+		return;
+	default:
+		out32(port, val);
+	}
+}
+
+static uint32_t mapped_read(volatile uint8_t *at, uint32_t size)
+{
+	switch (size) {
+	case 1:
+		return *at;
+	case 2:
+		return *(volatile uint16_t *)at;
+	default:
+		return *(volatile uint32_t *)at;
+	}
+}
+
+static void mapped_write(volatile uint8_t *at, uint32_t size, uint32_t val)
+{
+	switch (size) {
+	case 1:
+		*at = (uint8_t)val;
+		return;
+	case 2:
+		*(volatile uint16_t *)at = (uint16_t)val;
+		return;
+	default:
+		*(volatile uint32_t *)at = val;
+	}
+}
+
+static uint32_t machine_read(void *arg, struct pci_addr at, uint32_t reg, uint32_t size)
+{
+	volatile uint8_t *mapped;
+	uint32_t val;
+
+	(void)arg;
+	ASSERT(reg < 256 && reg % size == 0);
+	lock_take(&lock);
+	mapped = ecam_of(at);
+	val = mapped ? mapped_read(mapped + reg, size) : ports_read(at, reg, size);
+	lock_release(&lock);
+	return val;
+}
+
+static void machine_write(void *arg, struct pci_addr at, uint32_t reg, uint32_t size, uint32_t val)
+{
+	volatile uint8_t *mapped;
+
+	(void)arg;
+	ASSERT(reg < 256 && reg % size == 0);
+	lock_take(&lock);
+	mapped = ecam_of(at);
+	if (mapped)
+		mapped_write(mapped + reg, size, val);
+	else
+		ports_write(at, reg, size, val);
+	lock_release(&lock);
+}
+
+const struct pci_access pci_machine = {.read = machine_read, .write = machine_write};
+
+void pci_init(void)
+{
+	uint32_t found = pci_scan(&pci_machine, devices, PCI_DEVICES_MAX);
+
+	nr_devices = MIN(found, PCI_DEVICES_MAX);
+	log_info("pci", "%u functions, configuration by %s", found, ecam_maps[0] ? "ECAM" : "ports");
+	if (found > PCI_DEVICES_MAX)
+		log_warn("pci", "the last %u functions are left out", found - PCI_DEVICES_MAX);
+	for (uint32_t i = 0; i < nr_devices; i++)
+		log_dbg("pci", "%02x:%02x.%u: %04x:%04x class %06x irq %u pin %u", devices[i].at.bus,
+			devices[i].at.dev, devices[i].at.fn, devices[i].vendor, devices[i].device,
+			devices[i].class_code, devices[i].irq_line, devices[i].irq_pin);
+}
+
+uint32_t pci_count(void)
+{
+	return nr_devices;
+}
+
+struct pci_device *pci_at(uint32_t index)
+{
+	ASSERT(index < nr_devices);
+	return &devices[index];
+}

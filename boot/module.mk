@@ -3,3 +3,11 @@
 # the boot protocols
 pure-y += boot/ranges.c boot/multiboot2.c boot/pvh.c
 kernel-y += boot/ranges.c boot/multiboot2.c boot/pvh.c
+
+# entry and boot order
+kernel-y += boot/entry.S boot/main.c
+
+$(B)/billet.iso: $(B)/billet.elf tools/build/iso
+	$(call say,ISO,$@)tools/build/iso $@ $<
+iso: $(B)/billet.iso
+all: $(B)/billet.iso

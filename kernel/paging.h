@@ -52,10 +52,13 @@ const void *paging_map_firmware(uint64_t hpa, uint64_t len_bytes);
 /* paging_map_stacks - memory for a CPU's stacks; the lowest address, or NULL when there is none */
 void *paging_map_stacks(uint32_t cpu_index);
 
+/* Whether va can be read. For a panic, which must not fault. */
+bool paging_is_mapped(uint64_t va);
+
 /* paging_forget_boot_tables - empty the tables with the identity mapping. Context: boot, last. */
 void paging_forget_boot_tables(void);
 
-/* Whether hpa..+len_bytes touches the image of this kernel (so memory_init keeps off it). */
+/* Where the image of this kernel lies in physical memory, so that memory_init keeps off it. */
 uint64_t paging_image_start(void);
 uint64_t paging_image_end(void);
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The boot order, top to bottom. Each step may use what those above it started. */
+#include "boot/multiboot2.h"
+#include "boot/pvh.h"
+#include "kernel/acpi.h"
+#include "kernel/cmdline.h"
+#include "kernel/cpu_arch.h"
+#include "kernel/cpu_hw.h"
+#include "kernel/lib/bytes.h"
+#include "kernel/log.h"
+#include "kernel/memory.h"
+#include "kernel/memory_init.h"
+#include "kernel/paging.h"
+#include "kernel/panic.h"
+#include "kernel/serial.h"
+
+#define BOOT_MAPPED_BYTES (4 * GIB) /* by entry.S, in the direct map */
+
+struct boot_info boot_info;
+uint64_t __stack_chk_guard;
+
+void boot_main(uint32_t protocol, uint32_t info_hpa);
+NORETURN void __stack_chk_fail(void);
+
+void __stack_chk_fail(void)
+{
+	panic("stack smashed");
+}
+
+/* Random where the CPU can; the lowest byte zero, so that no string copy carries it over. */
+static inline __attribute__((always_inline)) void seed_stack_guard(void)
+{
+	uint64_t seed = rdtsc() * 0x9e3779b97f4a7c15ull;
+
+	if (cpuid(1, 0).ecx & BIT(30))
+		__asm__ volatile("rdrand %0" : "+r"(seed) : : "cc");
+	__stack_chk_guard ^= seed << 8;
+}
+
+static const void *map_early(void *arg, uint64_t hpa, uint64_t len_bytes)
+{
+	(void)arg;
+	return range_fits(hpa, len_bytes, BOOT_MAPPED_BYTES) ? (const void *)(DIRECT_MAP + hpa) : NULL;
+}
+
+static void read_boot_info(uint32_t protocol, uint32_t info_hpa)
+{
+	enum hv_err err;
+
+	if (protocol == MULTIBOOT2_BOOTLOADER_MAGIC) {
+		const void *info = map_early(NULL, info_hpa, sizeof(uint32_t));
+		size_t len = info ? get_le32(info) : 0;
+
+		info = map_early(NULL, info_hpa, len);
+		err = info ? multiboot2_parse(info, len, &boot_info) : HV_EPROTO;
+	} else {
+		err = pvh_parse(info_hpa, map_early, NULL, &boot_info);
+	}
+	if (err != HV_OK)
+		panic("the boot loader's information is unusable: %s", hv_strerror(err));
+}
+
+static void apply_cmdline(void)
+{
+	static const char *const levels[] = {"err", "warn", "info", "debug"};
+	static const char *const actions[] = {"reboot", "halt", "poweroff"};
+
+	log_set_level(cmdline_choose("log", levels, ARRAY_SIZE(levels), LOG_INFO));
+	panic_set_action(cmdline_choose("panic", actions, ARRAY_SIZE(actions), PANIC_REBOOT));
+	log_info("boot", "by %s from %s: %s", boot_info.protocol,
+		 boot_info.loader[0] ? boot_info.loader : "an unnamed loader", boot_info.cmdline);
+}
+
+__attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t info_hpa)
+{
+	seed_stack_guard();
+	serial_init();
+	log_add_sink(serial_write, LOG_DBG);
+	log_info("boot", "Billet %s", BILLET_VERSION);
+	cpu_init_boot();
+	read_boot_info(protocol, info_hpa);
+	apply_cmdline();
+	paging_init(&boot_info);
+	memory_init(&boot_info);
+	for (;;)
+		cpu_halt_forever();
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's command line: words parted by spaces, most of them key=value. The last one wins when
+ * a key is there twice. What is not in this table is left to whoever knows it, and ignored here.
+ *
+ *   log=err|warn|info|debug        which lines reach the log; default info
+ *   panic=reboot|halt|poweroff     what follows a panic; default reboot, after 5 s
+ *   after-boot=poweroff|reboot|panic|fault|assert|overflow
+ *                                  for tests: do this once the machine is up, instead of running
+ */
+#ifndef KERNEL_CMDLINE_H
+#define KERNEL_CMDLINE_H
+
+#include "kernel/lib/types.h"
+
+/*
+ * cmdline_find - the value of a key on a command line. Pure.
+ *
+ * buf      gets the value, cut to cap bytes with its zero; cap is not 0
+ * returns  buf, or NULL when there is no such key; a word without = has the value ""
+ */
+const char *cmdline_find(const char *cmdline, const char *key, char *buf, size_t cap);
+
+/* The same on the command line that this machine was booted with. */
+const char *cmdline_get(const char *key, char *buf, size_t cap);
+
+/* cmdline_choose - index of the key's value among count words; none when absent or not among them */
+unsigned cmdline_choose(const char *key, const char *const *words, unsigned count, unsigned none);
+
+#endif

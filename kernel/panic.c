@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a machine that found a bug in us. The first CPU to panic stops the others by NMI, has
+ * the log to itself, prints all it knows, and does what the command line's panic= says.
+ */
+#include "kernel/panic.h"
+
+#include "kernel/apic.h"
+#include "kernel/cpu.h"
+#include "kernel/cpu_hw.h"
+#include "kernel/idt.h"
+#include "kernel/ksyms.h"
+#include "kernel/lib/assert.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/log.h"
+#include "kernel/paging.h"
+#include "kernel/power.h"
+#include "kernel/serial.h"
+#include "kernel/time.h"
+
+#define NOTES_MAX      8
+#define BACKTRACE_MAX  24
+#define REBOOT_AFTER_S 5
+#define STACK_MAX_BYTES (128 * KIB)
+
+static void (*notes[NOTES_MAX])(void);
+static unsigned nr_notes;
+static enum panic_action action = PANIC_REBOOT;
+static uint32_t is_panicking; /* set once, by the CPU that prints */
+
+void panic_add_note(void (*print)(void))
+{
+	if (nr_notes < NOTES_MAX)
+		notes[nr_notes++] = print;
+}
+
+void panic_set_action(enum panic_action new_action)
+{
+	action = new_action;
+}
+
+void panic_stop_if_asked(void)
+{
+	if (__atomic_load_n(&is_panicking, __ATOMIC_ACQUIRE))
+		cpu_halt_forever();
+}
+
+/* A second panic, on another CPU or inside the first one, only halts. */
+static void begin(void)
+{
+	__asm__ volatile("cli" : : : "memory");
+	if (__atomic_exchange_n(&is_panicking, 1, __ATOMIC_ACQ_REL))
+		cpu_halt_forever();
+	apic_send_nmi_to_others();
+	log_enter_panic();
+}
+
+static void print_registers(const struct trap_frame *f)
+{
+	log_err("panic", "rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
+	log_err("panic", "rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
+	log_err("panic", "r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
+	log_err("panic", "r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
+	log_err("panic", "rip %016lx flags %08lx cs %04lx ss %04lx", f->rip, f->rflags, f->cs, f->ss);
+}
+
+static void print_control_registers(void)
+{
+	log_err("panic", "cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(),
+		read_cr3(), read_cr4());
+}
+
+static void print_place(uint64_t rip)
+{
+	uint64_t offset;
+	const char *name = ksyms_find(rip, &offset);
+
+	log_err("panic", "  %016lx %s+0x%lx", rip, name ? name : "?", name ? offset : 0);
+}
+
+/* Frames must rise, and stay within one set of stacks, so that a broken chain ends. */
+static void print_backtrace(uint64_t rip, uint64_t rbp)
+{
+	uint64_t low = rbp;
+
+	log_err("panic", "backtrace:");
+	print_place(rip);
+	for (unsigned i = 0; i < BACKTRACE_MAX && rbp; i++) {
+		const uint64_t *frame = (const uint64_t *)rbp;
+
+		if (!IS_ALIGNED(rbp, 8) || rbp < low || rbp - low > STACK_MAX_BYTES ||
+		    rbp < STACK_AREA || !paging_is_mapped(rbp) || !paging_is_mapped(rbp + 8))
+			break;
+		if (!frame[1])
+			break;
+		print_place(frame[1] - 1);
+		low = rbp + 16;
+		rbp = frame[0];
+	}
+}
+
+static NORETURN void finish(void)
+{
+	for (unsigned i = 0; i < nr_notes; i++)
+		notes[i]();
+	if (action == PANIC_HALT) {
+		log_err("panic", "halted");
+		serial_drain();
+		cpu_halt_forever();
+	}
+	if (action == PANIC_POWER_OFF)
+		power_off();
+	log_err("panic", "reboot in %u s", REBOOT_AFTER_S);
+	time_busy_wait_ns(REBOOT_AFTER_S * NSEC_PER_SEC);
+	power_reboot();
+}
+
+static void print_headline(const char *text)
+{
+	log_err("PANIC", "%s", text);
+	log_err("panic", "CPU %u, Billet %s", this_cpu()->index, BILLET_VERSION);
+}
+
+void panic(const char *format, ...)
+{
+	char text[160];
+	va_list args;
+
+	begin();
+	va_start(args, format);
+	fmt_v(text, sizeof(text), format, args);
+	va_end(args);
+	print_headline(text);
+	print_control_registers();
+	print_backtrace((uint64_t)__builtin_return_address(0) - 1,
+			*(const uint64_t *)__builtin_frame_address(0));
+	finish();
+}
+
+void panic_trap(const struct trap_frame *frame, const char *what)
+{
+	char text[160];
+
+	begin();
+	fmt(text, sizeof(text), "exception %lu (%s), error code 0x%lx", frame->vector,
+	    what ? what : "reserved", frame->error_code);
+	print_headline(text);
+	print_registers(frame);
+	print_control_registers();
+	print_backtrace(frame->rip, frame->rbp);
+	finish();
+}
+
+void assert_fail(const char *cond, const char *file, int line)
+{
+	panic("%s:%d: assertion failed: %s", file, line, cond);
+}

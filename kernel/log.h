@@ -18,8 +18,11 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
 #define log_info(module, ...) log_line(LOG_INFO, module, __VA_ARGS__)
 #define log_dbg(module, ...)  log_line(LOG_DBG, module, __VA_ARGS__)
 
-/* One more reader, called with every finished line at or below max. A line reads
- * "[    1.234567] module: text\n", with "error: ", "warning: " or "debug: " before the text. */
+/*
+ * One more reader, called with every finished line at or below max. A line reads
+ * "[    1.234567] module: text\n", with "error: ", "warning: " or "debug: " before the text. The log
+ * is locked meanwhile: a sink must not log.
+ */
 typedef void log_sink_fn(const char *line, size_t len_bytes);
 void log_add_sink(log_sink_fn *sink, enum log_level max);
 

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
+kernel-y += drivers/drivers.c drivers/nic.c
+kernel-y += drivers/e1000_ring.c drivers/e1000_hw.c
+pure-y   += drivers/e1000_ring.c

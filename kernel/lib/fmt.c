@@ -71,11 +71,10 @@ static void put_number(struct out *out, const struct spec *spec, const char *pre
 	put_padded(out, spec, prefix, body + at, sizeof(body) - at);
 }
 
-static void put_string(struct out *out, struct spec *spec, const char *text)
+static void put_string(struct out *out, const struct spec *spec, const char *text)
 {
 	if (text == NULL)
 		text = "(null)";
-	spec->is_zero_padded = false;
 	put_padded(out, spec, "", text,
 		   spec->precision < 0 ? strlen(text) : strnlen(text, (size_t)spec->precision));
 }
@@ -127,7 +126,7 @@ static void put_signed(struct out *out, const struct spec *spec, int64_t val)
 		put_number(out, spec, "", (uint64_t)val);
 }
 
-static void put_conversion(struct out *out, struct spec *spec, va_list *args)
+static void put_conversion(struct out *out, const struct spec *spec, va_list *args)
 {
 	char c;
 
@@ -147,7 +146,6 @@ static void put_conversion(struct out *out, struct spec *spec, va_list *args)
 		break;
 	case 'c':
 		c = (char)va_arg(*args, int);
-		spec->is_zero_padded = false;
 		put_padded(out, spec, "", &c, 1);
 		break;
 	case 's':

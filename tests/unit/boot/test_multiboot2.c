@@ -228,10 +228,12 @@ static void refuses_small_entries_in_the_memory_map(void **state)
 	uint8_t *body;
 
 	(void)state;
+	tag_mmap();
 	body = tag(6, 8 + 24);
 	put_le32(body, 0); /* would never end */
 	assert_int_equal(parse(), HV_EPROTO);
 	start(state);
+	tag_mmap();
 	body = tag(6, 8 + 24);
 	put_le32(body, 23);
 	assert_int_equal(parse(), HV_EPROTO);
@@ -242,6 +244,11 @@ static void refuses_a_total_size_beyond_the_buffer_or_below_the_header(void **st
 	uint8_t small[16] = {0};
 
 	(void)state;
+	tag_mmap();
+	tag(0, 0);
+	put_le32(area, (uint32_t)len);
+	assert_int_equal(multiboot2_parse(area, len, &info), HV_OK);
+	assert_int_equal(multiboot2_parse(area, len - 1, &info), HV_EPROTO);
 	put_le32(small, 17);
 	assert_int_equal(multiboot2_parse(small, sizeof(small), &info), HV_EPROTO);
 	put_le32(small, 7);

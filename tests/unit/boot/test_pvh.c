@@ -17,9 +17,9 @@
 #define MMAP	0x10100u
 #define MODULES 0x10800u
 #define CMDLINE 0x11000u
-#define NAME	0x11f00u /* 256 bytes before the end */
+#define NAME	(CMDLINE + 0xf00u)
 
-static uint8_t bytes[0x2000];
+static uint8_t bytes[0x20000];
 static struct fake_phys phys = {.base = BASE, .len_bytes = sizeof(bytes), .bytes = bytes};
 static struct boot_info info;
 
@@ -97,7 +97,7 @@ static void takes_no_modules_and_no_command_line(void **state)
 static void cuts_text_where_memory_or_room_ends(void **state)
 {
 	(void)state;
-	memset(at(CMDLINE), 'x', 0x1000); /* and the name, which ends with memory */
+	memset(at(CMDLINE), 'x', 0x1000); /* and the name */
 	assert_int_equal(parse(), HV_OK);
 	assert_int_equal(strlen(info.cmdline), sizeof(info.cmdline) - 1);
 	assert_int_equal(strlen(info.modules[0].name), sizeof(info.modules[0].name) - 1);
@@ -141,6 +141,11 @@ static void refuses_an_absurd_or_empty_memory_map(void **state)
 	put_le32(at(INFO) + 48, 0);
 	assert_int_equal(parse(), HV_EPROTO);
 	put_le32(at(INFO) + 48, 0xffffffff);
+	assert_int_equal(parse(), HV_EPROTO);
+	start(state);
+	put_le32(at(INFO) + 12, 0);
+	put_le32(at(INFO) + 48, 4097); /* they would all fit in memory */
+	put_le64(at(INFO) + 24, 0);
 	assert_int_equal(parse(), HV_EPROTO);
 	start(state);
 	for (unsigned i = 0; i < 3; i++)

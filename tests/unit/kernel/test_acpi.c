@@ -195,7 +195,7 @@ static void prefers_the_extended_fields_of_the_fadt(void **state)
 	put_le64(at(FADT) + 140, DSDT);
 	put_le32(at(FADT) + 40, 0xdead0000);
 	put_gas(172, 1, 0x604);
-	put_gas(184, 0, 0xfed80000); /* memory: the old field, 0, holds */
+	put_gas(184, 0, 0x700); /* in memory: the old field, 0, holds */
 	put_gas(208, 1, 0x608);
 	put_le32(at(FADT) + 112, BIT(8) | BIT(10));
 	put_gas(116, 1, 0xcf9);
@@ -222,6 +222,11 @@ static void ignores_registers_that_are_no_ports(void **state)
 	assert_int_equal(parse(), HV_OK);
 	assert_int_equal(info.pm_timer_port, 0);
 	assert_false(info.has_reset_reg);
+	start(state);
+	at(FADT)[91] = 0; /* a PM timer of no length is none */
+	fix(FADT);
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.pm_timer_port, 0);
 }
 
 static void finds_no_pm_registers_on_reduced_hardware(void **state)
@@ -330,10 +335,12 @@ static void ignores_rows_shorter_than_their_type(void **state)
 	at(MADT)[45] = 7; /* a LAPIC of 7 bytes: its flags do not fit */
 	at(MADT)[48] = 1;
 	put_bytes(MADT + 51, "\x00\x08\x01\x01\x01\x00\x00\x00", 8);
-	put_header(MADT, "APIC", 51 + 8);
+	put_bytes(MADT + 59, "\x01\x08\x00\x00\x00\x00\xc0\xfe", 8); /* half an IOAPIC */
+	put_header(MADT, "APIC", 59 + 8);
 	assert_int_equal(parse(), HV_OK);
 	assert_int_equal(info.nr_cpus, 1);
 	assert_int_equal(info.apic_ids[0], 1);
+	assert_int_equal(info.nr_ioapics, 0);
 }
 
 static void bounds_the_number_of_everything(void **state)

@@ -153,17 +153,15 @@ static void takes_large_blocks_from_clean_memory(void **state)
 {
 	struct buddy *b = *state;
 	enum buddy_clean clean;
-	unsigned order;
-	uint32_t page;
 
-	buddy_add(b, 0, 512);
-	page = buddy_take_dirty(b, 9, &order);
-	assert_int_equal(order, 9);
-	buddy_put_clean(b, page, order);
-	buddy_add(b, 1024, 512); /* dirty, of the size that is wanted, and freed last */
+	buddy_add(b, 0, 1024);
+	scrub_all(b);
+	buddy_add(b, 2048, 512); /* dirty, but just the size that is wanted */
 	assert_int_equal(buddy_alloc(b, 9, &clean), 0);
 	assert_int_equal(clean, BUDDY_CLEAN);
-	assert_int_equal(buddy_alloc(b, 9, &clean), 1024);
+	assert_int_equal(buddy_alloc(b, 9, &clean), 512);
+	assert_int_equal(clean, BUDDY_CLEAN);
+	assert_int_equal(buddy_alloc(b, 9, &clean), 2048);
 	assert_int_equal(clean, BUDDY_DIRTY);
 }
 

@@ -100,6 +100,18 @@ static void holds_as_many_whole_lines_as_fit(void **state)
 	free(all);
 }
 
+static void uses_every_byte_when_lines_divide_it(void **state)
+{
+	struct log_ring *ring = *state;
+	char *all = malloc(LOG_RING_BYTES);
+	uint64_t seq = 0;
+
+	for (unsigned i = 0; i < LOG_RING_BYTES / 4; i++)
+		put(ring, "abc\n");
+	assert_int_equal(log_ring_read(ring, &seq, all, LOG_RING_BYTES), LOG_RING_BYTES);
+	free(all);
+}
+
 static void answers_any_sequence_number_with_whole_lines(void **state)
 {
 	struct log_ring *ring = *state;
@@ -130,6 +142,7 @@ int main(void)
 	    TEST(never_splits_a_line_for_a_small_buffer),
 	    TEST(skips_what_was_overwritten),
 	    TEST(holds_as_many_whole_lines_as_fit),
+	    TEST(uses_every_byte_when_lines_divide_it),
 	    TEST(answers_any_sequence_number_with_whole_lines),
 	    TEST(asserts_on_a_line_without_its_newline),
 	};

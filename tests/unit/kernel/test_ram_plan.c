@@ -111,6 +111,21 @@ static void survives_ranges_at_the_end_of_the_address_space(void **state)
 	add(&info, UINT64_MAX - 100, UINT64_MAX, RANGE_RAM);
 	assert_int_equal(ram_plan_make(&info, NULL, 0, twelve_bytes_each, &plan), HV_OK);
 	assert_int_equal(plan.nr_spans, 1);
+	assert_int_equal(plan.nr_pages, 64 * MIB / 4096);
+}
+
+static void takes_several_spans_away_at_once(void **state)
+{
+	struct boot_info info = {0};
+	const struct ram_span taken = {MIB, 8 * MIB};
+
+	(void)state;
+	for (uint64_t i = 1; i < 12; i += 2)
+		add(&info, i * MIB, (i + 1) * MIB, RANGE_RAM);
+	assert_int_equal(ram_plan_make(&info, &taken, 1, twelve_bytes_each, &plan), HV_OK);
+	assert_int_equal(plan.nr_spans, 2);
+	assert_false(holds(&plan, 7 * MIB));
+	assert_true(holds(&plan, 10 * MIB - 1));
 }
 
 static void says_when_there_is_no_room(void **state)
@@ -148,6 +163,7 @@ int main(void)
 	    cmocka_unit_test(leaves_out_ram_whose_place_would_cost_more_than_it_brings),
 	    cmocka_unit_test(bounds_the_number_of_pages_for_absurd_sizes),
 	    cmocka_unit_test(survives_ranges_at_the_end_of_the_address_space),
+	    cmocka_unit_test(takes_several_spans_away_at_once),
 	    cmocka_unit_test(says_when_there_is_no_room),
 	    cmocka_unit_test(cuts_every_hole_out_of_a_full_map),
 	};

@@ -119,10 +119,10 @@ static void packs_252_blocks_of_16_bytes_into_a_page(void **state)
 		blocks[i] = slab_alloc(&s->heap, 16);
 	assert_int_equal(s->nr_pages, 1);
 	assert_int_equal(s->heap.in_use_bytes, 252 * 16);
-	blocks[252] = slab_alloc(&s->heap, 16);
-	assert_int_equal(s->nr_pages, 2);
-	slab_free(&s->heap, blocks[100]); /* a full page takes blocks again */
+	slab_free(&s->heap, blocks[100]); /* the full page takes blocks again */
 	blocks[100] = slab_alloc(&s->heap, 16);
+	assert_int_equal(s->nr_pages, 1);
+	blocks[252] = slab_alloc(&s->heap, 16);
 	assert_int_equal(s->nr_pages, 2);
 	for (unsigned i = 0; i < 253; i++)
 		slab_free(&s->heap, blocks[i]);

@@ -150,9 +150,8 @@ start64:
 	movl %ebp, %esi
 	movq $stack_main_end, %rsp
 	xorl %ebp, %ebp
-	pushq $0 /* where a backtrace ends */
+	pushq $0 /* in the return address's place: where a backtrace ends */
 	movq $boot_main, %rax
-	pushq $0
 	jmp *%rax
 
 	.section .boot.data, "aw"

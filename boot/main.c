@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The boot order, top to bottom. Each step may use what those above it started. */
+#include "boot/after_boot.h"
 #include "boot/multiboot2.h"
 #include "boot/pvh.h"
 #include "kernel/acpi.h"
 #include "kernel/cmdline.h"
-#include "kernel/cpu_arch.h"
 #include "kernel/cpu_hw.h"
+#include "kernel/cpu_start.h"
+#include "kernel/irq.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/memory_init.h"
 #include "kernel/paging.h"
 #include "kernel/panic.h"
+#include "kernel/pci.h"
 #include "kernel/serial.h"
+#include "kernel/time.h"
+#include "kernel/time_hw.h"
 
 #define BOOT_MAPPED_BYTES (4 * GIB) /* by entry.S, in the direct map */
 
@@ -71,6 +76,41 @@ static void apply_cmdline(void)
 		 boot_info.loader[0] ? boot_info.loader : "an unnamed loader", boot_info.cmdline);
 }
 
+static const void *map_firmware(void *arg, uint64_t hpa, uint64_t len_bytes)
+{
+	(void)arg;
+	return paging_map_firmware(hpa, len_bytes);
+}
+
+/* The loader's copy of the RSDP, else the one it points at, else the one in the BIOS's memory. */
+static void read_acpi(void)
+{
+	const void *rsdp = boot_info.rsdp_copy;
+	size_t len = boot_info.rsdp_copy_len;
+	uint64_t hpa = boot_info.rsdp_hpa;
+	enum hv_err err;
+
+	if (!len) {
+		hpa = hpa ? hpa : acpi_find_rsdp(map_firmware, NULL);
+		len = sizeof(boot_info.rsdp_copy);
+		rsdp = hpa ? paging_map_firmware(hpa, len) : NULL;
+	}
+	if (!rsdp)
+		panic("this machine has no ACPI tables; Billet needs them to find its CPUs");
+	err = acpi_parse(rsdp, len, map_firmware, NULL, &acpi_info);
+	if (err != HV_OK)
+		panic("this machine's ACPI tables are unusable: %s", hv_strerror(err));
+	log_info("acpi", "%u tables, %u bad, %u CPUs", acpi_info.nr_tables, acpi_info.nr_bad_tables,
+		 acpi_info.nr_cpus);
+}
+
+/* Every CPU's end of the boot. */
+static void run(void)
+{
+	for (;;)
+		cpu_idle_wait();
+}
+
 __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t info_hpa)
 {
 	seed_stack_guard();
@@ -82,6 +122,14 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	apply_cmdline();
 	paging_init(&boot_info);
 	memory_init(&boot_info);
-	for (;;)
-		cpu_halt_forever();
+	read_acpi();
+	irq_init();
+	cpu_init_features();
+	time_init();
+	cpu_set_online();
+	pci_init();
+	cpu_start_others(run);
+	log_info("boot", "up after %lu ms", time_now_ns() / NSEC_PER_MSEC);
+	after_boot();
+	run();
 }

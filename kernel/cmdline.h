@@ -5,8 +5,8 @@
  *
  *   log=err|warn|info|debug        which lines reach the log; default info
  *   panic=reboot|halt|poweroff     what follows a panic; default reboot, after 5 s
- *   after-boot=poweroff|reboot|panic|fault|assert|overflow
- *                                  for tests: do this once the machine is up, instead of running
+ *   after-boot=poweroff|reboot|panic|assert|fault|write-text|run-data|overflow
+ *                                  for tests: once the machine is up, end it in this way
  */
 #ifndef KERNEL_CMDLINE_H
 #define KERNEL_CMDLINE_H

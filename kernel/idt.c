@@ -111,7 +111,7 @@ static void print_machine_check_banks(void)
 		uint64_t status = rdmsr(MSR_MC0_STATUS + 4 * i);
 
 		if (status & MCI_STATUS_VAL)
-			log_err("panic", "machine check bank %u status %016lx", i, status);
+			log_info("panic", "machine check bank %u status %016lx", i, status);
 	}
 }
 

@@ -25,8 +25,9 @@ static uint32_t nr_unexpected; /* vectors without a handler; the first is logged
 
 void irq_init(void)
 {
-	apic_init_boot(acpi_info.lapic_hpa);
+	/* PICs first: one that has an interrupt pending must take it back while the APIC listens. */
 	ioapic_init();
+	apic_init_boot(acpi_info.lapic_hpa);
 	log_info("irq", "%s, %u IOAPIC%s with %u pins", apic_mode_name(), acpi_info.nr_ioapics,
 		 acpi_info.nr_ioapics == 1 ? "" : "s", ioapic_nr_pins());
 }

@@ -13,7 +13,7 @@ FLAGS_kernel/lib/string := -fno-tree-loop-distribute-patterns
 # this machine: CPUs, page tables, interrupts, time, the end
 pure-y += kernel/pagetable.c kernel/timer.c kernel/rtc.c
 kernel-y += kernel/pagetable.c kernel/paging.c kernel/gdt.c kernel/idt.c kernel/idt_stubs.S
-kernel-y += kernel/cpu.c kernel/apic.c kernel/ioapic.c kernel/irq.c
+kernel-y += kernel/cpu.c kernel/cpu_start.c kernel/ap_trampoline.S kernel/apic.c kernel/ioapic.c kernel/irq.c
 kernel-y += kernel/time.c kernel/timer.c kernel/rtc.c kernel/rtc_hw.c
 pure-y += kernel/cmdline.c
 kernel-y += kernel/cmdline.c kernel/serial.c kernel/power.c kernel/panic.c kernel/ksyms.c

@@ -53,20 +53,21 @@ static void begin(void)
 		cpu_halt_forever();
 	apic_send_nmi_to_others();
 	log_enter_panic();
+	log_set_level(LOG_DBG);
 }
 
 static void print_registers(const struct trap_frame *f)
 {
-	log_err("panic", "rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
-	log_err("panic", "rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
-	log_err("panic", "r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
-	log_err("panic", "r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
-	log_err("panic", "rip %016lx flags %08lx cs %04lx ss %04lx", f->rip, f->rflags, f->cs, f->ss);
+	log_info("panic", "rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
+	log_info("panic", "rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
+	log_info("panic", "r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
+	log_info("panic", "r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
+	log_info("panic", "rip %016lx flags %08lx cs %04lx ss %04lx", f->rip, f->rflags, f->cs, f->ss);
 }
 
 static void print_control_registers(void)
 {
-	log_err("panic", "cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(),
+	log_info("panic", "cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(),
 		read_cr3(), read_cr4());
 }
 
@@ -75,7 +76,7 @@ static void print_place(uint64_t rip)
 	uint64_t offset;
 	const char *name = ksyms_find(rip, &offset);
 
-	log_err("panic", "  %016lx %s+0x%lx", rip, name ? name : "?", name ? offset : 0);
+	log_info("panic", "  %016lx %s+0x%lx", rip, name ? name : "?", name ? offset : 0);
 }
 
 /* Frames must rise, and stay within one set of stacks, so that a broken chain ends. */
@@ -83,7 +84,7 @@ static void print_backtrace(uint64_t rip, uint64_t rbp)
 {
 	uint64_t low = rbp;
 
-	log_err("panic", "backtrace:");
+	log_info("panic", "backtrace:");
 	print_place(rip);
 	for (unsigned i = 0; i < BACKTRACE_MAX && rbp; i++) {
 		const uint64_t *frame = (const uint64_t *)rbp;
@@ -104,21 +105,21 @@ static NORETURN void finish(void)
 	for (unsigned i = 0; i < nr_notes; i++)
 		notes[i]();
 	if (action == PANIC_HALT) {
-		log_err("panic", "halted");
+		log_info("panic", "halted");
 		serial_drain();
 		cpu_halt_forever();
 	}
 	if (action == PANIC_POWER_OFF)
 		power_off();
-	log_err("panic", "reboot in %u s", REBOOT_AFTER_S);
+	log_info("panic", "reboot in %u s", REBOOT_AFTER_S);
 	time_busy_wait_ns(REBOOT_AFTER_S * NSEC_PER_SEC);
 	power_reboot();
 }
 
 static void print_headline(const char *text)
 {
-	log_err("PANIC", "%s", text);
-	log_err("panic", "CPU %u, Billet %s", this_cpu()->index, BILLET_VERSION);
+	log_info("PANIC", "%s", text);
+	log_info("panic", "CPU %u, Billet %s", this_cpu()->index, BILLET_VERSION);
 }
 
 void panic(const char *format, ...)

@@ -123,4 +123,4 @@ unit: $(unit-bin)
 fuzz: $(fuzz-bin)
 	tests/run-fuzz $^
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)

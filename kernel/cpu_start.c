@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Brings up the other CPUs, one after the other: INIT, then twice a start-up message with the page
+ * to begin in. Each comes through kernel/ap_trampoline.S to ap_entry() below.
+ *
+ * Source: [SDM] "MP Initialization Protocol Algorithm for MP Systems".
+ */
+#include "kernel/cpu_start.h"
+
+#include "kernel/acpi.h"
+#include "kernel/apic.h"
+#include "kernel/cpu_hw.h"
+#include "kernel/lib/string.h"
+#include "kernel/log.h"
+#include "kernel/memory.h"
+#include "kernel/paging.h"
+#include "kernel/time.h"
+
+#define INIT_SETTLE_NS	  (10 * NSEC_PER_MSEC)
+#define STARTUP_SETTLE_NS (200 * NSEC_PER_USEC)
+#define ANSWER_POLL_NS	  (50 * NSEC_PER_USEC)
+#define ANSWER_TIMEOUT_NS NSEC_PER_SEC
+
+extern const char ap_trampoline[], ap_trampoline_end[];
+void ap_entry(void);
+
+uint64_t ap_cr3, ap_boot_stack; /* read by ap_trampoline.S */
+static struct cpu *starting;
+static void (*run_when_up)(void);
+
+/* The first C of such a CPU, on its own stack. */
+void ap_entry(void)
+{
+	struct cpu *cpu = starting;
+
+	paging_load();
+	cpu_enter(cpu);
+	apic_init_cpu();
+	cpu_init_features();
+	cpu_set_online();
+	run_when_up();
+}
+
+static bool is_up_within(uint32_t index, uint64_t timeout_ns)
+{
+	uint64_t start = time_now_ns();
+
+	while (time_now_ns() - start < timeout_ns) {
+		if (cpu_count() > index)
+			return true;
+		time_busy_wait_ns(ANSWER_POLL_NS);
+	}
+	return cpu_count() > index;
+}
+
+static bool wake(uint32_t apic_id, uint32_t index)
+{
+	apic_send_init(apic_id);
+	time_busy_wait_ns(INIT_SETTLE_NS);
+	apic_send_startup(apic_id, AP_TRAMPOLINE_HPA);
+	if (is_up_within(index, STARTUP_SETTLE_NS))
+		return true;
+	apic_send_startup(apic_id, AP_TRAMPOLINE_HPA);
+	return is_up_within(index, ANSWER_TIMEOUT_NS);
+}
+
+static bool start_one(uint32_t apic_id)
+{
+	uint32_t index = cpu_count();
+	struct cpu_arch *arch = kmem_alloc(sizeof(*arch));
+	void *stacks = paging_map_stacks(index);
+
+	if (!arch || !stacks) {
+		log_warn("cpu", "no memory for the CPU with APIC ID %u, left out", apic_id);
+		return false;
+	}
+	starting = cpu_at(index);
+	cpu_prepare(starting, arch, index, stacks);
+	ap_boot_stack = gdt_stack_top(stacks);
+	if (wake(apic_id, index))
+		return true;
+	/* Should it answer late, it must not find another one's stack: put it back to sleep. */
+	apic_send_init(apic_id);
+	log_warn("cpu", "the CPU with APIC ID %u does not answer, left out", apic_id);
+	return false;
+}
+
+void cpu_start_others(void (*run)(void))
+{
+	void *page = hva_of(AP_TRAMPOLINE_HPA);
+
+	run_when_up = run;
+	ap_cr3 = read_cr3();
+	memcpy(page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+	for (uint32_t i = 0; i < acpi_info.nr_cpus && cpu_count() < CPU_MAX; i++)
+		if (acpi_info.apic_ids[i] != this_cpu()->apic_id)
+			(void)start_one(acpi_info.apic_ids[i]);
+	memset(page, 0, PAGE_SIZE);
+	paging_forget_boot_tables();
+	log_info("cpu", "%u of %u CPUs online", cpu_count(), acpi_info.nr_cpus);
+}

@@ -5,14 +5,19 @@ kernel-y += vmm/ept.c
 pure-y += vmm/ept.c
 
 # what a guest sees: the PC's own devices
-guest-pc := vmm/dev/lapic.c vmm/dev/lapic_regs.c vmm/dev/lapic_timer.c vmm/dev/ioapic.c vmm/dev/uart.c
+guest-pc := vmm/dev/lapic.c vmm/dev/lapic_regs.c vmm/dev/lapic_timer.c vmm/dev/ioapic.c vmm/dev/uart.c \
+        vmm/dev/acpi_pm.c
 kernel-y += $(guest-pc)
 pure-y += $(guest-pc)
 
 # ways to boot a guest, and what it finds in its memory
-guest-boot := vmm/boot_proto.c vmm/boot_linux.c
+guest-boot := vmm/boot_proto.c vmm/boot_linux.c vmm/boot_pvh.c vmm/elf.c vmm/tables.c vmm/smbios.c vmm/dsdt.S
 kernel-y += $(guest-boot)
 pure-y += $(guest-boot)
+
+$(B)/vmm/dsdt.aml: vmm/dsdt.asl
+	$(call say,IASL,$@)mkdir -p $(@D) && iasl -we -vs -p $(@:.aml=) $< >$(@:.aml=.log) || { cat $(@:.aml=.log); exit 1; }
+$(foreach f,kernel host fuzz,$(B)/$(f)/vmm/dsdt.o): $(B)/vmm/dsdt.aml
 kernel-y += vmm/walk.c
 pure-y += vmm/walk.c
 kernel-y += vmm/insn.c vmm/emulate.c
@@ -23,3 +28,5 @@ guest-pci := vmm/gmem.c vmm/dev/vring.c vmm/dev/pci.c vmm/dev/pci_host.c vmm/dev
         vmm/dev/virtio_net.c vmm/dev/virtio_rng.c vmm/dev/virtio_control.c
 kernel-y += $(guest-pci)
 pure-y += $(guest-pci)
+kernel-y += vmm/msr.c
+pure-y += vmm/msr.c

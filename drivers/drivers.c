@@ -47,7 +47,6 @@ static void bind(struct pci_device *dev)
 
 void drivers_init(void)
 {
-	pci_init();
 	for (uint32_t i = 0; i < pci_count(); i++)
 		bind(pci_at(i));
 	if (nic_count() == 0)

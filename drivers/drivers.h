@@ -18,7 +18,7 @@ struct pci_driver {
 	enum hv_err (*attach)(struct pci_device *dev);
 };
 
-/* drivers_init - scan PCI and bind a driver to each device that has one; boot CPU, once, interrupts off */
+/* drivers_init - bind a driver to each device that has one; boot CPU, once, after pci_init() and time */
 void drivers_init(void);
 
 #endif

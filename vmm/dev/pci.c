@@ -36,7 +36,7 @@ void pci_fn_add_bar(struct pci_fn *fn, unsigned bar, uint64_t bytes)
 {
 	uint32_t at = PCI_BAR0 + 4 * bar;
 
-	ASSERT(bar + 1 < PCI_BARS && !fn->bar_bytes[bar] && !fn->bar_bytes[bar + 1]);
+	ASSERT(bar % 2 == 0 && bar < PCI_BARS && !fn->bar_bytes[bar]);
 	ASSERT(bytes >= 4 * KIB && !(bytes & (bytes - 1)));
 	fn->bar_bytes[bar] = bytes;
 	put_le32(fn->initial + at, PCI_BAR_MEM_64);

@@ -109,7 +109,7 @@ struct pci_fn {
 void pci_fn_init(struct pci_fn *fn, struct vm *vm, const struct pci_fn_ops *ops,
 		 const struct pci_id *id);
 
-/* pci_fn_add_bar - a 64-bit memory BAR in registers bar and bar + 1; bytes a power of two from 4 KiB */
+/* pci_fn_add_bar - a 64-bit memory BAR in registers bar (0, 2, 4) and bar + 1; a power of two from 4 KiB */
 void pci_fn_add_bar(struct pci_fn *fn, unsigned bar, uint64_t bytes);
 
 /* pci_fn_add_cap - body goes behind ID and next pointer; returns the capability's offset */

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole machines in an emulator, for tests and for people.
+
+    with Machine("bochs", iso="build/billet.iso", cpus=2) as machine:
+        machine.wait_serial(r"cpu: 2 of 2 CPUs online", 120)
+
+A machine has a folder of its own below build/machines, which goes when it ends, and all its
+processes end with it, even when this one is killed. The emulators run in the Debian 13 that
+tools/build/root keeps; on Debian 13 itself, directly.
+"""
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+POLL_S = 0.05
+TAIL_LINES = 40
+PR_SET_PDEATHSIG = 1
+
+BOCHS_CPU = "corei7_skylake_x"
+BOCHS_POWER_OFF = "ACPI control: soft power off"
+BOCHS_HOST_MIB_MAX = 2048
+QEMU_CPU = "EPYC,+svm,+npt"
+PANIC = re.compile(r"PANIC: .*")
+
+
+class MachineError(Exception):
+    """What went wrong, and below it the ends of the serial output and of the emulator's log."""
+
+
+def in_debian13(command):
+    """The command line that runs command in the Debian 13 root."""
+    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines()
+                   if "=" in line)
+    if (release.get("ID"), release.get("VERSION_ID", "").strip('"')) == ("debian", "13"):
+        return [str(c) for c in command]
+    return [str(REPO / "tools/build/root"), "run", *(str(c) for c in command)]
+
+
+def make_iso(out, kernel, cmdline="log=info", node_conf=None):
+    """A bootable image of a kernel with this command line."""
+    command = ["env", f"BILLET_CMDLINE={cmdline}", REPO / "tools/build/iso", out, kernel]
+    subprocess.run(in_debian13(command + ([node_conf] if node_conf else [])), cwd=REPO, check=True,
+                   stdin=subprocess.DEVNULL)
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Machine:
+    """One emulated machine, off until start().
+
+    emulator   "bochs" or "qemu"
+    iso        boot this CD image; or
+    kernel     boot this ELF: QEMU by PVH, Bochs from a CD image that is made of it with cmdline
+               and node_conf
+    net        None: a NIC without a cable; else a list of forwards, each
+               "HOST_PORT-GUEST_IP:GUEST_PORT", on 127.0.0.1. The machine sees us as 10.0.2.2.
+    cpu        the emulator's name of a CPU model
+    real_time  Bochs: keep the clock from running ahead of ours; wanted with a peer on the net
+    icount     QEMU: one tick an instruction, repeatable
+    reboots    False: a reboot ends the machine
+    extra      further arguments for QEMU, further lines for bochsrc
+    """
+
+    def __init__(self, emulator, iso=None, kernel=None, cmdline="log=info", node_conf=None, cpus=2,
+                 mem_mib=1024, serial=None, net=None, cpu=None, real_time=None, icount=False,
+                 board="pc", reboots=True, extra=()):
+        if emulator not in ("bochs", "qemu"):
+            raise ValueError(f"emulator {emulator!r} is neither bochs nor qemu")
+        if (iso is None) == (kernel is None):
+            raise ValueError("a machine boots either an iso or a kernel")
+        self.emulator, self.cmdline, self.cpus, self.mem_mib = emulator, cmdline, cpus, mem_mib
+        self.iso = Path(iso).resolve() if iso else None
+        self.kernel = Path(kernel).resolve() if kernel else None
+        self.node_conf = Path(node_conf).resolve() if node_conf else None
+        self.net, self.cpu, self.icount, self.board = net, cpu, icount, board
+        self.real_time = net is not None if real_time is None else real_time
+        self.reboots, self.extra = reboots, list(extra)
+        self._keep_serial = Path(serial).resolve() if serial else None
+        self.folder = self.process = None
+        self._seen = 0
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.kill()
+
+    # ---- life -----------------------------------------------------------------------------------
+
+    def start(self):
+        base = REPO / "build/machines"
+        base.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.emulator}-", dir=base))
+        self.serial, self.log = self.folder / "serial.txt", self.folder / "emulator.log"
+        if self._keep_serial:
+            self._keep_serial.write_bytes(b"")
+            self.serial = self._keep_serial
+        try:
+            command = self._bochs() if self.emulator == "bochs" else self._qemu()
+            with open(self.folder / "output.txt", "wb") as output:
+                self.process = subprocess.Popen(
+                    in_debian13(command), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output,
+                    stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_die_with_parent,
+                    env={**os.environ, "TERM": "xterm"})
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def kill(self):
+        """End it, and remove its folder. Any number of times."""
+        if self.process:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait()
+            self.process = None
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    # ---- what can be seen -----------------------------------------------------------------------
+
+    def serial_text(self):
+        try:
+            return self.serial.read_bytes().decode(errors="replace").replace("\r", "")
+        except FileNotFoundError:
+            return ""
+
+    def log_text(self):
+        texts = [p.read_bytes().decode(errors="replace")
+                 for p in (self.folder / "output.txt", self.log) if p.exists()]
+        if self.emulator == "bochs":
+            texts = texts[1:]  # the first is its text-mode screen
+        return "\n".join(texts)
+
+    def wait_serial(self, regex, timeout_s, panic_fails=True):
+        """The match of regex in what came since the last match; MachineError when it does not come."""
+        wanted, deadline = re.compile(regex, re.MULTILINE), time.monotonic() + timeout_s
+        while True:
+            was_running = self.is_running()
+            text = self.serial_text()
+            found = wanted.search(text, self._seen)
+            if found:
+                self._seen = found.end()
+                return found
+            panic = PANIC.search(text, self._seen)
+            if panic and panic_fails and text.endswith("\n") and "backtrace:" in text[panic.end():]:
+                time.sleep(4 * POLL_S)
+                raise self.error(f"{panic[0]} while waiting for {regex!r}")
+            if not was_running:
+                raise self.error(f"ended while waiting for {regex!r}")
+            if time.monotonic() > deadline:
+                raise self.error(f"no {regex!r} within {timeout_s} s")
+            time.sleep(POLL_S)
+
+    def wait_power_off(self, timeout_s):
+        """Until the machine has switched itself off; MachineError when it ends otherwise, or not."""
+        deadline = time.monotonic() + timeout_s
+        while self.is_running():
+            if time.monotonic() > deadline:
+                raise self.error(f"not off within {timeout_s} s")
+            time.sleep(POLL_S)
+        if self.emulator == "bochs":
+            is_clean = BOCHS_POWER_OFF in self.log_text()
+        else:
+            is_clean = self.process.returncode == 0
+        if not is_clean:
+            raise self.error("ended without switching itself off")
+
+    def error(self, what):
+        def tail(text):
+            return "\n".join(f"    {line}" for line in text.splitlines()[-TAIL_LINES:]) or "    (nothing)"
+        return MachineError(f"{self.emulator}: {what}\n  serial:\n{tail(self.serial_text())}\n"
+                            f"  emulator's log:\n{tail(self.log_text())}")
+
+    # ---- the emulators --------------------------------------------------------------------------
+
+    def _bochs(self):
+        iso = self.iso
+        if self.kernel:
+            iso = self.folder / "boot.iso"
+            make_iso(iso, self.kernel, self.cmdline, self.node_conf)
+        ethernet = "null"
+        if self.net is not None:
+            ethernet = "slirp, script=slirp.conf"
+            forwards = [f"hostfwd = tcp:127.0.0.1:{f}" for f in self.net]
+            (self.folder / "slirp.conf").write_text("\n".join(
+                ["net = 10.0.2.0", "mask = 255.255.255.0", "host = 10.0.2.2",
+                 "dhcpstart = 10.0.2.15", "dns = 10.0.2.3", *forwards]) + "\n")
+        lines = [
+            "display_library: term",
+            "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot",
+            "vgaromimage: file=/usr/share/vgabios/vgabios.bin",
+            f"cpu: model={self.cpu or BOCHS_CPU}, count={self.cpus}, ips=50000000, "
+            "reset_on_triple_fault=0, ignore_bad_msrs=1",
+            f"memory: guest={self.mem_mib}, host={min(self.mem_mib, BOCHS_HOST_MIB_MAX)}",
+            "pci: enabled=1, chipset=i440fx, slot1=e1000",
+            f"e1000: enabled=1, mac=52:54:00:12:34:56, ethmod={ethernet}",
+            f"clock: sync={'slowdown' if self.real_time else 'none'}, time0={int(time.time())}",
+            f"ata0-master: type=cdrom, path={iso}, status=inserted",
+            "boot: cdrom",
+            f"com1: enabled=1, mode=file, dev={self.serial}",
+            f"log: {self.log}",
+            "panic: action=fatal",
+            *self.extra,
+        ]
+        (self.folder / "bochsrc").write_text("\n".join(lines) + "\n")
+        (self.folder / "debugger").write_text("c\n")
+        return ["bochs", "-q", "-f", "bochsrc", "-rc", "debugger"]
+
+    def _qemu(self):
+        nic = "none"
+        if self.net is None:
+            nic = "hubport,model=e1000,hubid=0"
+        else:
+            nic = ",".join(["user,model=e1000", *(f"hostfwd=tcp:127.0.0.1:{f}" for f in self.net)])
+        command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", self.board,
+                   "-cpu", self.cpu or QEMU_CPU, "-smp", self.cpus, "-m", self.mem_mib,
+                   "-display", "none", "-monitor", "none", "-nic", nic,
+                   "-serial", f"file:{self.serial}"]
+        if self.icount:
+            command += ["-icount", "shift=0,sleep=off"]
+        if not self.reboots:
+            command.append("-no-reboot")
+        if self.kernel:
+            command += ["-kernel", self.kernel, "-append", self.cmdline]
+            if self.node_conf:
+                command += ["-initrd", self.node_conf]
+        else:
+            command += ["-cdrom", self.iso, "-boot", "d"]
+        return command + self.extra

@@ -107,9 +107,9 @@ static const struct {
 	uint32_t type;
 	tag_fn *parse;
 } tag_rows[] = {
-    {MB2_TAG_CMDLINE, parse_cmdline}, {MB2_TAG_LOADER_NAME, parse_loader_name},
-    {MB2_TAG_MODULE, parse_module},   {MB2_TAG_MMAP, parse_mmap},
-    {MB2_TAG_ACPI_OLD, parse_rsdp},   {MB2_TAG_ACPI_NEW, parse_rsdp},
+	{MB2_TAG_CMDLINE, parse_cmdline}, {MB2_TAG_LOADER_NAME, parse_loader_name},
+	{MB2_TAG_MODULE, parse_module},	  {MB2_TAG_MMAP, parse_mmap},
+	{MB2_TAG_ACPI_OLD, parse_rsdp},	  {MB2_TAG_ACPI_NEW, parse_rsdp},
 };
 
 static enum hv_err parse_tag(uint32_t type, const uint8_t *body, size_t len, struct boot_info *out)

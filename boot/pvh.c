@@ -77,8 +77,7 @@ static enum hv_err parse_mmap(const struct reader *mem, const struct start_info 
 		err = read_at(mem, info->mmap_hpa + i * sizeof(entry), &entry, sizeof(entry));
 		if (err != HV_OK)
 			return err;
-		err = ranges_add(out, entry.base, entry.len_bytes,
-				 ranges_type_of_e820(entry.type));
+		err = ranges_add(out, entry.base, entry.len_bytes, ranges_type_of_e820(entry.type));
 		if (err != HV_OK)
 			return err;
 	}

@@ -39,8 +39,8 @@ enum boot_range_type ranges_type_of_e820(uint32_t type)
 static unsigned rank_of(enum boot_range_type type)
 {
 	static const unsigned ranks[] = {
-	    [RANGE_RAM] = 0,	  [RANGE_ACPI_RECLAIM] = 1, [RANGE_ACPI_NVS] = 2,
-	    [RANGE_RESERVED] = 3, [RANGE_BAD] = 4,
+		[RANGE_RAM] = 0,      [RANGE_ACPI_RECLAIM] = 1, [RANGE_ACPI_NVS] = 2,
+		[RANGE_RESERVED] = 3, [RANGE_BAD] = 4,
 	};
 
 	return ranks[type];
@@ -80,7 +80,8 @@ enum hv_err ranges_add(struct boot_info *info, uint64_t base, uint64_t len_bytes
 		uint64_t old_end = old->base + old->len_bytes;
 		uint64_t both = MAX(old->base, at), both_end = MIN(old_end, end);
 
-		if (both >= both_end) { /* they do not touch; the new one goes first if it is below */
+		/* They do not touch: the new one goes first if it lies below. */
+		if (both >= both_end) {
 			if (old->base >= end) {
 				put(&map, at, end, type);
 				at = end;

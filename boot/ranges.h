@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory map of a boot_info, built range by range from whatever order and overlap firmware gave.
- * Pure; for the boot protocols' parsers.
+ * The memory map of a boot_info, built range by range from whatever order and overlap firmware
+ * gave. Pure; for the boot protocols' parsers.
  */
 #ifndef BOOT_RANGES_H
 #define BOOT_RANGES_H

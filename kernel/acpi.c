@@ -19,11 +19,11 @@
 struct acpi_info acpi_info;
 
 /* [ACPI] "RSDP Structure" */
-#define RSDP_BYTES	  20u
-#define RSDP_BYTES_REV2	  36u
-#define RSDP_REVISION	  15
-#define RSDP_RSDT	  16
-#define RSDP_XSDT	  24
+#define RSDP_BYTES	20u
+#define RSDP_BYTES_REV2 36u
+#define RSDP_REVISION	15
+#define RSDP_RSDT	16
+#define RSDP_XSDT	24
 
 /* [ACPI] "System Description Table Header" */
 #define HEADER_BYTES	36u
@@ -174,8 +174,8 @@ static const struct {
 	uint8_t type, len;
 	void (*read)(const struct table *row, struct acpi_info *info);
 } madt_rows[] = {
-    {0, 8, madt_lapic},		 {1, 12, madt_ioapic}, {2, 10, madt_override},
-    {5, 12, madt_lapic_address}, {9, 16, madt_x2apic},
+	{0, 8, madt_lapic},	     {1, 12, madt_ioapic}, {2, 10, madt_override},
+	{5, 12, madt_lapic_address}, {9, 16, madt_x2apic},
 };
 
 static void madt_row(const struct table *row, struct acpi_info *info)
@@ -217,14 +217,14 @@ static void read_madt(const struct reader *r, const struct table *madt)
 #define FADT_X_PM1B_CNT	 184
 #define FADT_X_PM_TMR	 208
 
-#define FADT_TMR_VAL_EXT	 BIT(8)
-#define FADT_RESET_REG_SUP	 BIT(10)
-#define FADT_HW_REDUCED_ACPI	 BIT(20)
+#define FADT_TMR_VAL_EXT     BIT(8)
+#define FADT_RESET_REG_SUP   BIT(10)
+#define FADT_HW_REDUCED_ACPI BIT(20)
 
 /* [ACPI] "Generic Address Structure (GAS)" */
-#define GAS_ADDRESS	 4
+#define GAS_ADDRESS	  4
 #define GAS_SYSTEM_MEMORY 0
-#define GAS_SYSTEM_IO	 1
+#define GAS_SYSTEM_IO	  1
 
 /* The port in a generic address; 0 when it is empty, elsewhere than in I/O space, or no port. */
 static uint32_t gas_port(const struct table *t, uint32_t gas)
@@ -351,8 +351,8 @@ static void read_mcfg(const struct reader *r, const struct table *mcfg)
 {
 	struct acpi_info *info = r->info;
 
-	for (uint32_t at = MCFG_ROWS; range_fits(at, MCFG_ROW_BYTES, mcfg->len) &&
-				      info->nr_mcfg < ACPI_MCFG_MAX;
+	for (uint32_t at = MCFG_ROWS;
+	     range_fits(at, MCFG_ROW_BYTES, mcfg->len) && info->nr_mcfg < ACPI_MCFG_MAX;
 	     at += MCFG_ROW_BYTES) {
 		uint32_t i = info->nr_mcfg;
 
@@ -371,10 +371,10 @@ static const struct {
 	char signature[5];
 	void (*read)(const struct reader *r, const struct table *table);
 } table_rows[] = {
-    {"APIC", read_madt},
-    {"FACP", read_fadt},
-    {"HPET", read_hpet},
-    {"MCFG", read_mcfg},
+	{"APIC", read_madt},
+	{"FACP", read_fadt},
+	{"HPET", read_hpet},
+	{"MCFG", read_mcfg},
 };
 
 /* One row of the root table; *seen has a bit for each row of table_rows that was found. */

@@ -7,9 +7,9 @@
  *              |USED 0|free|FREE  1|FREE       2 ..|
  *                   0
  *
- * Two free buddies become one only when both are clean or both are dirty: merging a scrubbed 512 MiB
- * with one dirty page would throw the scrubbing away. The scrubber brings them together in time, and
- * an allocation that would fail otherwise merges them at once (merge_mixed).
+ * Two free buddies become one only when both are clean or both are dirty: merging a scrubbed 512
+ * MiB with one dirty page would throw the scrubbing away. The scrubber brings them together in
+ * time, and an allocation that would fail otherwise merges them at once (merge_mixed).
  */
 #include "kernel/buddy.h"
 

@@ -55,9 +55,9 @@ uint32_t buddy_alloc(struct buddy *b, unsigned order, enum buddy_clean *clean);
 void buddy_free(struct buddy *b, uint32_t page, unsigned order);
 
 /*
- * buddy_take_dirty - take a dirty block of at most 2^max_order pages out, largest first, to scrub it
+ * buddy_take_dirty - take a dirty block of at most 2^max_order pages out to scrub it
  *
- * BUDDY_NONE when there is none. buddy_put_clean() brings it back.
+ * From the largest there is; BUDDY_NONE when there is none. buddy_put_clean() brings it back.
  */
 uint32_t buddy_take_dirty(struct buddy *b, unsigned max_order, unsigned *order);
 void buddy_put_clean(struct buddy *b, uint32_t page, unsigned order);

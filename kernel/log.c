@@ -14,10 +14,10 @@
 #define SINKS_MAX 4
 
 static const char *const level_words[] = {
-    [LOG_ERR] = "error: ",
-    [LOG_WARN] = "warning: ",
-    [LOG_INFO] = "",
-    [LOG_DBG] = "debug: ",
+	[LOG_ERR] = "error: ",
+	[LOG_WARN] = "warning: ",
+	[LOG_INFO] = "",
+	[LOG_DBG] = "debug: ",
 };
 
 static struct lock lock;

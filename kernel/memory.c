@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pages of this machine: the buddy allocator under a lock, and the zeroing, which is done outside of
- * it. What the allocator gets is decided in ram_plan.c.
+ * Pages of this machine: the buddy allocator under a lock, and the zeroing, which is done outside
+ * of it. What the allocator gets is decided in ram_plan.c.
  */
 #include "kernel/memory.h"
 

@@ -6,7 +6,7 @@
 #include "boot/boot_info.h"
 
 /*
- * memory_init - all RAM of the map but the first MiB, this image, and the modules becomes free pages
+ * memory_init - all RAM but the first MiB, this image, and the modules becomes free pages
  *
  * Panics when there is no room for the page array. Context: boot, once, after paging_init.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which pages the allocator gets: all RAM, without what is taken already and without the allocator's
- * own page array. Pure.
+ * Which pages the allocator gets: all RAM, without what is taken already and without the
+ * allocator's own page array. Pure.
  */
 #ifndef KERNEL_RAM_PLAN_H
 #define KERNEL_RAM_PLAN_H
@@ -9,7 +9,9 @@
 #include "boot/boot_info.h"
 #include "kernel/lib/err.h"
 
-#define RAM_END_MAX   (0xffffffffull << 12) /* RAM above 16 TiB (less a page) is not used: page indices have 32 bits */
+/* RAM from 16 TiB (less a page) on is not used: a page index has 32 bits. */
+#define RAM_END_MAX (0xffffffffull << 12)
+
 #define RAM_TAKEN_MAX (BOOT_MODULES_MAX + 3)
 #define RAM_SPANS_MAX (BOOT_RANGES_MAX + RAM_TAKEN_MAX)
 

@@ -2,8 +2,8 @@
 /*
  *     page   | header: list, size, bitmap of used blocks | block | block | block | ..
  *
- * The sizes divide what the header leaves of a page well. A page that becomes empty is given back at
- * once; a full one is on no list and found again by its blocks' addresses.
+ * The sizes divide what the header leaves of a page well. A page that becomes empty is given back
+ * at once; a full one is on no list and found again by its blocks' addresses.
  */
 #include "kernel/slab.h"
 
@@ -24,8 +24,9 @@ struct slab {
 };
 static_assert(sizeof(struct slab) == 64, "what is left of a page is 4032 bytes");
 
-static const uint16_t sizes[SLAB_SIZES] = {16,	32,  64,  96,	128,  192, 256,
-					   384, 512, 672, 1008, 1344, SLAB_BYTES_MAX};
+static const uint16_t sizes[SLAB_SIZES] = {
+	16, 32, 64, 96, 128, 192, 256, 384, 512, 672, 1008, 1344, SLAB_BYTES_MAX,
+};
 
 void slab_init(struct slab_heap *heap, void *(*page_alloc)(void *arg),
 	       void (*page_free)(void *arg, void *page), void *arg)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Small blocks cut from pages. A page holds blocks of one size behind a header, so a block never
- * starts at a page boundary. Freeing what is not allocated here is our bug and an ASSERT. Pure: pages
- * come from the given functions; the caller locks.
+ * starts at a page boundary. Freeing what is not allocated here is our bug and an ASSERT. Pure:
+ * pages come from the given functions; the caller locks.
  */
 #ifndef KERNEL_SLAB_H
 #define KERNEL_SLAB_H
@@ -10,7 +10,7 @@
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
 
-#define SLAB_SIZES 13
+#define SLAB_SIZES     13
 #define SLAB_BYTES_MAX 2016u /* what is larger wants pages of its own */
 
 struct slab_heap {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * printf's formatter in small. Text goes through one function that counts everything and stores what
- * fits; a conversion is parsed into struct spec first and printed from it.
+ * printf's formatter in small. Text goes through one function that counts everything and stores
+ * what fits; a conversion is parsed into struct spec first and printed from it.
  */
 #include "kernel/lib/fmt.h"
 

@@ -21,7 +21,10 @@ static void move_bytes_up(void *dst, const void *src, size_t len)
 /* dst and src point at the last byte or word. */
 static void move_bytes_down(void *dst, const void *src, size_t len)
 {
-	__asm__ volatile("std; rep movsb; cld" : "+D"(dst), "+S"(src), "+c"(len) : : "memory", "cc");
+	__asm__ volatile("std; rep movsb; cld"
+			 : "+D"(dst), "+S"(src), "+c"(len)
+			 :
+			 : "memory", "cc");
 }
 
 static void move_words_down(void *dst, const void *src, size_t words)
@@ -32,7 +35,7 @@ static void move_words_down(void *dst, const void *src, size_t words)
 			 : "memory", "cc");
 }
 
-/* The last word is read before anything is written, so overlapping blocks with dst < src are fine. */
+/* The last word is read before anything is written, so blocks may overlap when dst < src. */
 static void copy_up(void *dst, const void *src, size_t len)
 {
 	uint64_t last;

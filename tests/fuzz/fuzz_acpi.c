@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The input is physical memory from 0xe0000 on, with the RSDP at its start. Where the OEM ID of the
- * RSDP starts with 'F' its checksums, and those of tables when they are mapped whole, are made right,
- * so that what lies behind them is reached.
+ * RSDP starts with 'F' its checksums, and those of tables when they are mapped whole, are made
+ * right, so that what lies behind them is reached.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -262,18 +262,18 @@ static void refuses_a_total_size_beyond_the_buffer_or_below_the_header(void **st
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(reads_what_grub_leaves),
-	    TEST(prefers_the_new_rsdp_in_either_order),
-	    TEST(cuts_long_text),
-	    TEST(takes_text_without_its_zero_byte),
-	    TEST(leaves_out_modules_that_are_not_in_ram),
-	    TEST(keeps_as_many_modules_as_fit),
-	    TEST(refuses_a_module_that_ends_before_it_starts),
-	    TEST(refuses_a_missing_memory_map_and_a_missing_end),
-	    TEST(refuses_tags_that_leave_their_container),
-	    TEST(refuses_bodies_that_are_too_short),
-	    TEST(refuses_small_entries_in_the_memory_map),
-	    TEST(refuses_a_total_size_beyond_the_buffer_or_below_the_header),
+		TEST(reads_what_grub_leaves),
+		TEST(prefers_the_new_rsdp_in_either_order),
+		TEST(cuts_long_text),
+		TEST(takes_text_without_its_zero_byte),
+		TEST(leaves_out_modules_that_are_not_in_ram),
+		TEST(keeps_as_many_modules_as_fit),
+		TEST(refuses_a_module_that_ends_before_it_starts),
+		TEST(refuses_a_missing_memory_map_and_a_missing_end),
+		TEST(refuses_tags_that_leave_their_container),
+		TEST(refuses_bodies_that_are_too_short),
+		TEST(refuses_small_entries_in_the_memory_map),
+		TEST(refuses_a_total_size_beyond_the_buffer_or_below_the_header),
 	};
 
 	return cmocka_run_group_tests_name("multiboot2", tests, NULL, NULL);

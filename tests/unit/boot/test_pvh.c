@@ -178,14 +178,14 @@ static void leaves_out_modules_that_wrap_or_are_not_in_ram(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(reads_what_qemu_leaves),
-	    TEST(takes_no_modules_and_no_command_line),
-	    TEST(cuts_text_where_memory_or_room_ends),
-	    TEST(refuses_a_wrong_magic_and_version_0),
-	    TEST(refuses_tables_outside_of_memory),
-	    TEST(refuses_an_absurd_or_empty_memory_map),
-	    TEST(bounds_the_number_of_modules),
-	    TEST(leaves_out_modules_that_wrap_or_are_not_in_ram),
+		TEST(reads_what_qemu_leaves),
+		TEST(takes_no_modules_and_no_command_line),
+		TEST(cuts_text_where_memory_or_room_ends),
+		TEST(refuses_a_wrong_magic_and_version_0),
+		TEST(refuses_tables_outside_of_memory),
+		TEST(refuses_an_absurd_or_empty_memory_map),
+		TEST(bounds_the_number_of_modules),
+		TEST(leaves_out_modules_that_wrap_or_are_not_in_ram),
 	};
 
 	return cmocka_run_group_tests_name("pvh", tests, NULL, NULL);

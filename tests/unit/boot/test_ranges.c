@@ -186,17 +186,17 @@ static void agrees_with_a_map_of_single_units(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(sorts_whatever_the_order, empty_map),
-	    cmocka_unit_test_setup(joins_neighbours_of_one_type, empty_map),
-	    cmocka_unit_test_setup(lets_reserved_win_over_ram_whichever_came_first, empty_map),
-	    cmocka_unit_test_setup(covers_several_ranges_with_one, empty_map),
-	    cmocka_unit_test_setup(ignores_nothing_and_cuts_what_wraps, empty_map),
-	    cmocka_unit_test_setup(refuses_one_more_than_fit_and_keeps_the_map, empty_map),
-	    cmocka_unit_test_setup(knows_the_e820_types, empty_map),
-	    cmocka_unit_test_setup(tells_ram_from_what_is_not_all_ram, empty_map),
-	    cmocka_unit_test_setup(drops_modules_outside_of_ram_and_keeps_the_others_in_order,
-				   empty_map),
-	    cmocka_unit_test_setup(agrees_with_a_map_of_single_units, empty_map),
+		cmocka_unit_test_setup(sorts_whatever_the_order, empty_map),
+		cmocka_unit_test_setup(joins_neighbours_of_one_type, empty_map),
+		cmocka_unit_test_setup(lets_reserved_win_over_ram_whichever_came_first, empty_map),
+		cmocka_unit_test_setup(covers_several_ranges_with_one, empty_map),
+		cmocka_unit_test_setup(ignores_nothing_and_cuts_what_wraps, empty_map),
+		cmocka_unit_test_setup(refuses_one_more_than_fit_and_keeps_the_map, empty_map),
+		cmocka_unit_test_setup(knows_the_e820_types, empty_map),
+		cmocka_unit_test_setup(tells_ram_from_what_is_not_all_ram, empty_map),
+		cmocka_unit_test_setup(drops_modules_outside_of_ram_and_keeps_the_others_in_order,
+				       empty_map),
+		cmocka_unit_test_setup(agrees_with_a_map_of_single_units, empty_map),
 	};
 
 	return cmocka_run_group_tests_name("ranges", tests, NULL, NULL);

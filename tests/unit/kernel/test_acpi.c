@@ -73,17 +73,17 @@ static void put_rsdp(uint8_t revision)
 static void put_madt(void)
 {
 	static const char rows[] =
-	    "\x00\x08\x00\x00\x01\x00\x00\x00"			       /* APIC ID 0, enabled */
-	    "\x00\x08\x01\x01\x01\x00\x00\x00"			       /* APIC ID 1, enabled */
-	    "\x00\x08\x02\x02\x00\x00\x00\x00"			       /* APIC ID 2, disabled */
-	    "\x00\x08\x03\x01\x01\x00\x00\x00"			       /* APIC ID 1 once more */
-	    "\x00\x08\x04\xff\x01\x00\x00\x00"			       /* the broadcast ID */
-	    "\x09\x10\x00\x00\x34\x12\x00\x00\x01\x00\x00\x00\x09\x00\x00\x00" /* x2APIC 0x1234 */
-	    "\x01\x0c\x07\x00\x00\x00\xc0\xfe\x10\x00\x00\x00"	       /* IOAPIC 7, GSI 16 */
-	    "\x02\x0a\x00\x00\x02\x00\x00\x00\x00\x00"		       /* IRQ 0 -> GSI 2 */
-	    "\x02\x0a\x00\x09\x09\x00\x00\x00\x0f\x00"		       /* IRQ 9 low, level */
-	    "\x04\x06\xff\x00\x00\x01"				       /* NMI: not for us */
-	    "\x05\x0c\x00\x00\x00\x10\xe0\xfe\x01\x00\x00\x00";	       /* LAPIC at 0x1fee01000 */
+		"\x00\x08\x00\x00\x01\x00\x00\x00" /* APIC ID 0, enabled */
+		"\x00\x08\x01\x01\x01\x00\x00\x00" /* APIC ID 1, enabled */
+		"\x00\x08\x02\x02\x00\x00\x00\x00" /* APIC ID 2, disabled */
+		"\x00\x08\x03\x01\x01\x00\x00\x00" /* APIC ID 1 once more */
+		"\x00\x08\x04\xff\x01\x00\x00\x00" /* the broadcast ID */
+		"\x09\x10\x00\x00\x34\x12\x00\x00\x01\x00\x00\x00\x09\x00\x00\x00" /* x2APIC */
+		"\x01\x0c\x07\x00\x00\x00\xc0\xfe\x10\x00\x00\x00"  /* IOAPIC 7, GSI 16 */
+		"\x02\x0a\x00\x00\x02\x00\x00\x00\x00\x00"	    /* IRQ 0 -> GSI 2 */
+		"\x02\x0a\x00\x09\x09\x00\x00\x00\x0f\x00"	    /* IRQ 9 low, level */
+		"\x04\x06\xff\x00\x00\x01"			    /* NMI: not for us */
+		"\x05\x0c\x00\x00\x00\x10\xe0\xfe\x01\x00\x00\x00"; /* LAPIC at 0x1fee01000 */
 
 	put_le32(at(MADT) + 36, 0xfee00000);
 	put_bytes(MADT + 44, rows, sizeof(rows) - 1);
@@ -379,20 +379,20 @@ static void finds_s5_in_the_ways_compilers_write_it(void **state)
 		int typa; /* -1: must not be found */
 	} rows[] = {
 #define ROW(text, typa) {text, sizeof(text) - 1, typa}
-	    ROW("\x08\\_S5_\x12\x06\x04\x0a\x07\x00\x00\x00", 7),
-	    ROW("\x08_S5_\x12\x06\x02\x01\x01", 1),
-	    ROW("\x08_S5_\x12\x46\x00\x02\x0a\x03\x00", 3),	    /* PkgLength of two bytes */
-	    ROW("\x08_S5_\x12\x08\x02\x0b\x05\x00\x0b\x00\x00", 5), /* words */
-	    ROW("\x08_S5_\x12\x06\x01\x0a\x05\x0a\x05", -1),	    /* one element only */
-	    ROW("\x08_S5_\x12\x06\x02\x0a\x08\x0a\x05", -1),	    /* not three bits */
-	    ROW("\x08_S5_\x12\x06\x02\x0a\x05\xff", -1),
-	    ROW("\x08_S5_\x0a\x05\x00\x00", -1),
-	    ROW("\x5b_S5_\x12\x06\x02\x0a\x05\x00", -1),
-	    ROW("\x08_S5_\x12\x06\x02\x0a\x05", -1), /* cut by the table's end */
-	    ROW("\x08_S5_\x12\x06\x02\x0a\x05\x0a", -1),
-	    ROW("\x08_S5_", -1),
-	    ROW("\x08_S5", -1),
-	    ROW("", -1),
+		ROW("\x08\\_S5_\x12\x06\x04\x0a\x07\x00\x00\x00", 7),
+		ROW("\x08_S5_\x12\x06\x02\x01\x01", 1),
+		ROW("\x08_S5_\x12\x46\x00\x02\x0a\x03\x00", 3),		/* PkgLength of two bytes */
+		ROW("\x08_S5_\x12\x08\x02\x0b\x05\x00\x0b\x00\x00", 5), /* words */
+		ROW("\x08_S5_\x12\x06\x01\x0a\x05\x0a\x05", -1),	/* one element only */
+		ROW("\x08_S5_\x12\x06\x02\x0a\x08\x0a\x05", -1),	/* not three bits */
+		ROW("\x08_S5_\x12\x06\x02\x0a\x05\xff", -1),
+		ROW("\x08_S5_\x0a\x05\x00\x00", -1),
+		ROW("\x5b_S5_\x12\x06\x02\x0a\x05\x00", -1),
+		ROW("\x08_S5_\x12\x06\x02\x0a\x05", -1), /* cut by the table's end */
+		ROW("\x08_S5_\x12\x06\x02\x0a\x05\x0a", -1),
+		ROW("\x08_S5_", -1),
+		ROW("\x08_S5", -1),
+		ROW("", -1),
 #undef ROW
 	};
 
@@ -467,26 +467,26 @@ static void finds_no_rsdp_where_memory_cannot_be_mapped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(reads_the_cpus_and_interrupt_controllers),
-	    TEST(reads_timers_power_and_ecam),
-	    TEST(prefers_the_extended_fields_of_the_fadt),
-	    TEST(ignores_registers_that_are_no_ports),
-	    TEST(finds_no_pm_registers_on_reduced_hardware),
-	    TEST(reads_the_short_fadt_of_revision_1),
-	    TEST(uses_the_rsdt_for_revision_0),
-	    TEST(falls_back_to_the_rsdt_when_the_xsdt_is_bad),
-	    TEST(leaves_out_a_table_with_a_bad_checksum),
-	    TEST(leaves_out_tables_that_are_too_long_or_too_short),
-	    TEST(refuses_a_machine_without_cpus_and_leaves_out_alone),
-	    TEST(refuses_a_bad_rsdp),
-	    TEST(stops_at_a_row_of_the_madt_that_does_not_fit),
-	    TEST(ignores_rows_shorter_than_their_type),
-	    TEST(bounds_the_number_of_everything),
-	    TEST(finds_s5_in_the_ways_compilers_write_it),
-	    TEST(survives_tables_that_point_at_one_another),
-	    TEST(takes_the_first_of_two_tables_of_a_kind),
-	    TEST(finds_the_rsdp_in_the_bios_area_or_the_ebda),
-	    TEST(finds_no_rsdp_where_memory_cannot_be_mapped),
+		TEST(reads_the_cpus_and_interrupt_controllers),
+		TEST(reads_timers_power_and_ecam),
+		TEST(prefers_the_extended_fields_of_the_fadt),
+		TEST(ignores_registers_that_are_no_ports),
+		TEST(finds_no_pm_registers_on_reduced_hardware),
+		TEST(reads_the_short_fadt_of_revision_1),
+		TEST(uses_the_rsdt_for_revision_0),
+		TEST(falls_back_to_the_rsdt_when_the_xsdt_is_bad),
+		TEST(leaves_out_a_table_with_a_bad_checksum),
+		TEST(leaves_out_tables_that_are_too_long_or_too_short),
+		TEST(refuses_a_machine_without_cpus_and_leaves_out_alone),
+		TEST(refuses_a_bad_rsdp),
+		TEST(stops_at_a_row_of_the_madt_that_does_not_fit),
+		TEST(ignores_rows_shorter_than_their_type),
+		TEST(bounds_the_number_of_everything),
+		TEST(finds_s5_in_the_ways_compilers_write_it),
+		TEST(survives_tables_that_point_at_one_another),
+		TEST(takes_the_first_of_two_tables_of_a_kind),
+		TEST(finds_the_rsdp_in_the_bios_area_or_the_ebda),
+		TEST(finds_no_rsdp_where_memory_cannot_be_mapped),
 	};
 
 	return cmocka_run_group_tests_name("acpi", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The buddy allocator: splitting, merging, cleanness, policy, and a long random run with a model. */
+/* The buddy allocator: splitting, merging, cleanness, policy, a long random run with a model. */
 #include "kernel/buddy.h"
 
 #include <setjmp.h>
@@ -321,19 +321,19 @@ static void agrees_with_a_model_over_a_long_random_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(gives_aligned_blocks_inside_what_it_was_given),
-	    TEST(merges_back_to_what_there_was),
-	    TEST(never_merges_across_what_it_was_not_given),
-	    TEST(uses_lower_memory_first_when_fresh),
-	    TEST(says_whether_a_block_is_clean),
-	    TEST(keeps_scrubbed_memory_clean_beside_a_dirty_page),
-	    TEST(takes_small_blocks_from_small_ones),
-	    TEST(takes_large_blocks_from_clean_memory),
-	    TEST(merges_clean_with_dirty_before_it_fails),
-	    TEST(splits_a_large_dirty_block_for_the_scrubber),
-	    TEST(asserts_on_a_double_free_and_on_a_wrong_order),
-	    TEST(knows_the_order_of_allocated_blocks_only),
-	    TEST(agrees_with_a_model_over_a_long_random_run),
+		TEST(gives_aligned_blocks_inside_what_it_was_given),
+		TEST(merges_back_to_what_there_was),
+		TEST(never_merges_across_what_it_was_not_given),
+		TEST(uses_lower_memory_first_when_fresh),
+		TEST(says_whether_a_block_is_clean),
+		TEST(keeps_scrubbed_memory_clean_beside_a_dirty_page),
+		TEST(takes_small_blocks_from_small_ones),
+		TEST(takes_large_blocks_from_clean_memory),
+		TEST(merges_clean_with_dirty_before_it_fails),
+		TEST(splits_a_large_dirty_block_for_the_scrubber),
+		TEST(asserts_on_a_double_free_and_on_a_wrong_order),
+		TEST(knows_the_order_of_allocated_blocks_only),
+		TEST(agrees_with_a_model_over_a_long_random_run),
 	};
 
 	return cmocka_run_group_tests_name("buddy", tests, NULL, NULL);

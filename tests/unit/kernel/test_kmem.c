@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#define kmem_alloc our_kmem_alloc
-#define kmem_free  our_kmem_free
+#define kmem_alloc  our_kmem_alloc
+#define kmem_free   our_kmem_free
 #define kmem_in_use our_kmem_in_use
 #include "kernel/kmem.c"
 
@@ -100,9 +100,11 @@ static void asserts_on_pages_that_it_did_not_give(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(serves_small_blocks_from_one_page), TEST(serves_large_blocks_as_aligned_pages),
-	    TEST(says_when_there_is_no_memory),	     TEST(takes_null_back),
-	    TEST(asserts_on_pages_that_it_did_not_give),
+		TEST(serves_small_blocks_from_one_page),
+		TEST(serves_large_blocks_as_aligned_pages),
+		TEST(says_when_there_is_no_memory),
+		TEST(takes_null_back),
+		TEST(asserts_on_pages_that_it_did_not_give),
 	};
 
 	return cmocka_run_group_tests_name("kmem", tests, NULL, NULL);

@@ -132,12 +132,12 @@ static void still_logs_in_a_panic_that_struck_under_the_lock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(writes_time_module_level_and_text),
-	    TEST(gives_readers_the_same_lines),
-	    TEST(drops_debug_lines_until_they_are_wanted),
-	    TEST(keeps_a_line_a_line_whatever_is_in_it),
-	    TEST(cuts_long_lines_and_ends_them),
-	    TEST(still_logs_in_a_panic_that_struck_under_the_lock),
+		TEST(writes_time_module_level_and_text),
+		TEST(gives_readers_the_same_lines),
+		TEST(drops_debug_lines_until_they_are_wanted),
+		TEST(keeps_a_line_a_line_whatever_is_in_it),
+		TEST(cuts_long_lines_and_ends_them),
+		TEST(still_logs_in_a_panic_that_struck_under_the_lock),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -94,7 +94,8 @@ static void holds_as_many_whole_lines_as_fit(void **state)
 	uint64_t seq = 0;
 
 	put_numbered(ring, 0, 5000);
-	assert_int_equal(log_ring_read(ring, &seq, all, LOG_RING_BYTES), LOG_RING_BYTES / 100 * 100);
+	assert_int_equal(log_ring_read(ring, &seq, all, LOG_RING_BYTES),
+			 LOG_RING_BYTES / 100 * 100);
 	assert_int_equal(strtoul(all + 5, NULL, 10), 5000 - LOG_RING_BYTES / 100);
 	assert_int_equal(seq, 500000);
 	free(all);
@@ -138,13 +139,13 @@ static void asserts_on_a_line_without_its_newline(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(reads_lines_once_and_in_order),
-	    TEST(never_splits_a_line_for_a_small_buffer),
-	    TEST(skips_what_was_overwritten),
-	    TEST(holds_as_many_whole_lines_as_fit),
-	    TEST(uses_every_byte_when_lines_divide_it),
-	    TEST(answers_any_sequence_number_with_whole_lines),
-	    TEST(asserts_on_a_line_without_its_newline),
+		TEST(reads_lines_once_and_in_order),
+		TEST(never_splits_a_line_for_a_small_buffer),
+		TEST(skips_what_was_overwritten),
+		TEST(holds_as_many_whole_lines_as_fit),
+		TEST(uses_every_byte_when_lines_divide_it),
+		TEST(answers_any_sequence_number_with_whole_lines),
+		TEST(asserts_on_a_line_without_its_newline),
 	};
 
 	return cmocka_run_group_tests_name("log_ring", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The page allocator over a machine of 64 MiB that is an array here, full of what firmware left. Its
- * functions have other names, since the host's fake pages are linked as well.
+ * The page allocator over a machine of 64 MiB that is an array here, full of what firmware left.
+ * Its functions have other names, since the host's fake pages are linked as well.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,12 +17,12 @@
 static uint8_t *ram;
 
 #undef DIRECT_MAP
-#define DIRECT_MAP     ((uint64_t)ram)
-#define pages_alloc    our_pages_alloc
-#define pages_free     our_pages_free
-#define pages_stats    our_pages_stats
-#define hva_of	       our_hva_of
-#define hpa_of	       our_hpa_of
+#define DIRECT_MAP  ((uint64_t)ram)
+#define pages_alloc our_pages_alloc
+#define pages_free  our_pages_free
+#define pages_stats our_pages_stats
+#define hva_of	    our_hva_of
+#define hpa_of	    our_hpa_of
 #include "kernel/memory.c"
 
 #include "tests/unit/support/expect_assert.h"
@@ -73,7 +73,8 @@ static bool is_all(hpa_t hpa, uint64_t len_bytes, uint8_t byte)
 static void counts_what_is_left_of_ram(void **state)
 {
 	struct pages_stats s;
-	uint64_t array_pages = ALIGN_UP(buddy_array_bytes(RAM_BYTES / PAGE_SIZE), PAGE_SIZE) / PAGE_SIZE;
+	uint64_t array_pages =
+		ALIGN_UP(buddy_array_bytes(RAM_BYTES / PAGE_SIZE), PAGE_SIZE) / PAGE_SIZE;
 
 	(void)state;
 	pages_stats(&s);
@@ -93,7 +94,7 @@ static void hands_out_all_of_it_zero_and_nothing_that_is_taken(void **state)
 		memset(hva_of(hpa), 0xbb, PAGE_SIZE);
 	}
 	assert_true(is_all(0, MIB, 0xaa));
-	assert_true(is_all(2 * MIB, MIB, 0xaa)); /* the image */
+	assert_true(is_all(2 * MIB, MIB, 0xaa));  /* the image */
 	assert_true(is_all(8 * MIB, 8192, 0xaa)); /* the module */
 }
 
@@ -181,14 +182,14 @@ static void panics_when_there_is_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(counts_what_is_left_of_ram),
-	    TEST(hands_out_all_of_it_zero_and_nothing_that_is_taken),
-	    TEST(gives_back_zeroed_pages_that_somebody_used),
-	    TEST(scrubs_until_all_is_clean),
-	    TEST(does_not_zero_clean_memory_again),
-	    TEST(translates_addresses_both_ways),
-	    TEST(asserts_on_a_double_free_and_knows_orders),
-	    TEST(panics_when_there_is_no_room),
+		TEST(counts_what_is_left_of_ram),
+		TEST(hands_out_all_of_it_zero_and_nothing_that_is_taken),
+		TEST(gives_back_zeroed_pages_that_somebody_used),
+		TEST(scrubs_until_all_is_clean),
+		TEST(does_not_zero_clean_memory_again),
+		TEST(translates_addresses_both_ways),
+		TEST(asserts_on_a_double_free_and_knows_orders),
+		TEST(panics_when_there_is_no_room),
 	};
 
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

@@ -42,7 +42,7 @@ static void leaves_out_what_is_taken_and_its_own_array(void **state)
 {
 	struct boot_info info = {0};
 	const struct ram_span taken[] = {
-	    {0, MIB}, {2 * MIB, 5 * MIB + 1}, {64 * MIB + 100, 64 * MIB + 200}};
+		{0, MIB}, {2 * MIB, 5 * MIB + 1}, {64 * MIB + 100, 64 * MIB + 200}};
 
 	(void)state;
 	add(&info, 0, 0x9fc00, RANGE_RAM);
@@ -158,14 +158,14 @@ static void cuts_every_hole_out_of_a_full_map(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(leaves_out_what_is_taken_and_its_own_array),
-	    cmocka_unit_test(uses_whole_pages_only),
-	    cmocka_unit_test(leaves_out_ram_whose_place_would_cost_more_than_it_brings),
-	    cmocka_unit_test(bounds_the_number_of_pages_for_absurd_sizes),
-	    cmocka_unit_test(survives_ranges_at_the_end_of_the_address_space),
-	    cmocka_unit_test(takes_several_spans_away_at_once),
-	    cmocka_unit_test(says_when_there_is_no_room),
-	    cmocka_unit_test(cuts_every_hole_out_of_a_full_map),
+		cmocka_unit_test(leaves_out_what_is_taken_and_its_own_array),
+		cmocka_unit_test(uses_whole_pages_only),
+		cmocka_unit_test(leaves_out_ram_whose_place_would_cost_more_than_it_brings),
+		cmocka_unit_test(bounds_the_number_of_pages_for_absurd_sizes),
+		cmocka_unit_test(survives_ranges_at_the_end_of_the_address_space),
+		cmocka_unit_test(takes_several_spans_away_at_once),
+		cmocka_unit_test(says_when_there_is_no_room),
+		cmocka_unit_test(cuts_every_hole_out_of_a_full_map),
 	};
 
 	return cmocka_run_group_tests_name("ram_plan", tests, NULL, NULL);

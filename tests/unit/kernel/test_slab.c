@@ -166,13 +166,13 @@ static void asserts_on_foreign_and_inner_pointers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(serves_every_size_zeroed_and_aligned),
-	    TEST(zeroes_a_block_that_was_used_before),
-	    TEST(hands_out_no_byte_twice),
-	    TEST(packs_252_blocks_of_16_bytes_into_a_page),
-	    TEST(says_when_there_is_no_page),
-	    TEST(asserts_on_a_double_free),
-	    TEST(asserts_on_foreign_and_inner_pointers),
+		TEST(serves_every_size_zeroed_and_aligned),
+		TEST(zeroes_a_block_that_was_used_before),
+		TEST(hands_out_no_byte_twice),
+		TEST(packs_252_blocks_of_16_bytes_into_a_page),
+		TEST(says_when_there_is_no_page),
+		TEST(asserts_on_a_double_free),
+		TEST(asserts_on_foreign_and_inner_pointers),
 	};
 
 	return cmocka_run_group_tests_name("slab", tests, NULL, NULL);

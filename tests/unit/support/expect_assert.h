@@ -16,15 +16,15 @@
 extern jmp_buf expected_assert_exit;
 extern bool is_assert_expected;
 
-#define EXPECT_ASSERT(expr)                                              \
-	do {                                                             \
-		is_assert_expected = true;                               \
-		if (setjmp(expected_assert_exit) == 0) {                 \
-			(void)(expr);                                    \
-			is_assert_expected = false;                      \
-			fail_msg("no assert fired in: %s", #expr);       \
-		}                                                        \
-		is_assert_expected = false;                              \
+#define EXPECT_ASSERT(expr)                                                                        \
+	do {                                                                                       \
+		is_assert_expected = true;                                                         \
+		if (setjmp(expected_assert_exit) == 0) {                                           \
+			(void)(expr);                                                              \
+			is_assert_expected = false;                                                \
+			fail_msg("no assert fired in: %s", #expr);                                 \
+		}                                                                                  \
+		is_assert_expected = false;                                                        \
 	} while (0)
 
 #endif

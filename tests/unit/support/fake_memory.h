@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory on the host, for pure files that use kernel/memory.h: a block is calloc's, a page is an
- * aligned allocation, and a physical address is the pointer's value. AddressSanitizer watches all of
- * them, and a leak of any fails the test binary. kmem_in_use() counts bytes as asked for.
+ * aligned allocation, and a physical address is the pointer's value. AddressSanitizer watches all
+ * of them, and a leak of any fails the test binary. kmem_in_use() counts bytes as asked for.
  */
 #ifndef TESTS_FAKE_MEMORY_H
 #define TESTS_FAKE_MEMORY_H

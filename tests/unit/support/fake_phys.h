@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A piece of physical memory on the host, for parsers that read through a map function. Each mapping
- * is an allocation of exactly the bytes asked for, so that AddressSanitizer sees one byte too many;
- * they live until fake_phys_unmap().
+ * A piece of physical memory on the host, for parsers that read through a map function. Each
+ * mapping is an allocation of exactly the bytes asked for, so that AddressSanitizer sees one byte
+ * too many; they live until fake_phys_unmap().
  */
 #ifndef TESTS_FAKE_PHYS_H
 #define TESTS_FAKE_PHYS_H

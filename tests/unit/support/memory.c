@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory on the host. A small block carries its size in 16 bytes before it; one of 4 KiB and more is
- * aligned to pages and has them in a page before it.
+ * Memory on the host. A small block carries its size in 16 bytes before it; one of 4 KiB and more
+ * is aligned to pages and has them in a page before it.
  */
 #include "kernel/memory.h"
 

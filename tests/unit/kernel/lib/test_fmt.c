@@ -12,13 +12,13 @@
 #include <cmocka.h>
 
 /* Compares with libc, text and returned length. */
-#define LIKE_LIBC(...)                                                     \
-	do {                                                               \
-		char ours[256], libcs[256];                                \
-		size_t len = fmt(ours, sizeof(ours), __VA_ARGS__);         \
-		int libcs_len = snprintf(libcs, sizeof(libcs), __VA_ARGS__); \
-		assert_string_equal(ours, libcs);                          \
-		assert_int_equal(len, libcs_len);                          \
+#define LIKE_LIBC(...)                                                                             \
+	do {                                                                                       \
+		char ours[256], libcs[256];                                                        \
+		size_t len = fmt(ours, sizeof(ours), __VA_ARGS__);                                 \
+		int libcs_len = snprintf(libcs, sizeof(libcs), __VA_ARGS__);                       \
+		assert_string_equal(ours, libcs);                                                  \
+		assert_int_equal(len, libcs_len);                                                  \
 	} while (0)
 
 static void prints_integers_as_libc_does(void **state)
@@ -88,13 +88,13 @@ static void writes_nothing_without_capacity(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(prints_integers_as_libc_does),
-	    cmocka_unit_test(pads_to_the_width),
-	    cmocka_unit_test(cuts_strings_at_the_precision),
-	    cmocka_unit_test(prints_percent_char_and_pointer),
-	    cmocka_unit_test(shows_a_null_string_as_such),
-	    cmocka_unit_test(cuts_at_the_capacity_and_returns_the_whole_length),
-	    cmocka_unit_test(writes_nothing_without_capacity),
+		cmocka_unit_test(prints_integers_as_libc_does),
+		cmocka_unit_test(pads_to_the_width),
+		cmocka_unit_test(cuts_strings_at_the_precision),
+		cmocka_unit_test(prints_percent_char_and_pointer),
+		cmocka_unit_test(shows_a_null_string_as_such),
+		cmocka_unit_test(cuts_at_the_capacity_and_returns_the_whole_length),
+		cmocka_unit_test(writes_nothing_without_capacity),
 	};
 
 	return cmocka_run_group_tests_name("fmt", tests, NULL, NULL);

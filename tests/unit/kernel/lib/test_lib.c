@@ -73,7 +73,7 @@ static void keeps_list_order_and_survives_a_second_removal(void **state)
 	assert_true(list_is_empty(&list));
 	for (int i = 0; i < 3; i++)
 		list_add_tail(&list, &items[i].on_list);
-	list_for_each(at, &list)
+	list_for_each (at, &list)
 		assert_int_equal(list_entry(at, struct item, on_list)->value, expected++);
 	assert_int_equal(expected, 3);
 
@@ -99,12 +99,12 @@ static void asserts_when_a_lock_is_released_twice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(has_a_phrase_for_every_error),
-	    cmocka_unit_test(reads_and_writes_words_at_odd_addresses),
-	    cmocka_unit_test(takes_fields_apart_and_together),
-	    cmocka_unit_test(knows_whether_a_range_fits_without_wrapping),
-	    cmocka_unit_test(keeps_list_order_and_survives_a_second_removal),
-	    cmocka_unit_test(asserts_when_a_lock_is_released_twice),
+		cmocka_unit_test(has_a_phrase_for_every_error),
+		cmocka_unit_test(reads_and_writes_words_at_odd_addresses),
+		cmocka_unit_test(takes_fields_apart_and_together),
+		cmocka_unit_test(knows_whether_a_range_fits_without_wrapping),
+		cmocka_unit_test(keeps_list_order_and_survives_a_second_removal),
+		cmocka_unit_test(asserts_when_a_lock_is_released_twice),
 	};
 
 	return cmocka_run_group_tests_name("lib", tests, NULL, NULL);

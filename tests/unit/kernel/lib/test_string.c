@@ -39,7 +39,7 @@
 #undef strchr
 #undef strstr
 
-#define AREA 96
+#define AREA	96
 #define LONGEST 40
 
 static void fill(uint8_t *area)
@@ -153,12 +153,12 @@ static void measures_and_searches(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(moves_as_libc_at_every_offset_and_length),
-	    cmocka_unit_test(copies_and_touches_nothing_else),
-	    cmocka_unit_test(sets_and_touches_nothing_else),
-	    cmocka_unit_test(compares_by_the_first_difference_as_unsigned_bytes),
-	    cmocka_unit_test(compares_strings),
-	    cmocka_unit_test(measures_and_searches),
+		cmocka_unit_test(moves_as_libc_at_every_offset_and_length),
+		cmocka_unit_test(copies_and_touches_nothing_else),
+		cmocka_unit_test(sets_and_touches_nothing_else),
+		cmocka_unit_test(compares_by_the_first_difference_as_unsigned_bytes),
+		cmocka_unit_test(compares_strings),
+		cmocka_unit_test(measures_and_searches),
 	};
 
 	return cmocka_run_group_tests_name("string", tests, NULL, NULL);

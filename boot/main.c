@@ -74,6 +74,9 @@ static void apply_cmdline(void)
 	panic_set_action(cmdline_choose("panic", actions, ARRAY_SIZE(actions), PANIC_REBOOT));
 	log_info("boot", "by %s from %s: %s", boot_info.protocol,
 		 boot_info.loader[0] ? boot_info.loader : "an unnamed loader", boot_info.cmdline);
+	for (uint32_t i = 0; i < boot_info.nr_modules; i++)
+		log_info("boot", "module %s, %lu bytes", boot_info.modules[i].name,
+			 boot_info.modules[i].len_bytes);
 }
 
 static const void *map_firmware(void *arg, uint64_t hpa, uint64_t len_bytes)
@@ -129,7 +132,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	cpu_set_online();
 	pci_init();
 	cpu_start_others(run);
-	log_info("boot", "up after %lu ms", time_now_ns() / NSEC_PER_MSEC);
+	log_info("boot", "up after %llu ms", time_now_ns() / NSEC_PER_MSEC);
 	after_boot();
 	run();
 }

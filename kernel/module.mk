@@ -22,3 +22,11 @@ kernel-y += kernel/cmdline.c kernel/serial.c kernel/power.c kernel/panic.c kerne
 pure-y += kernel/pci.c kernel/smbios.c kernel/mitigations.c
 kernel-y += kernel/pci.c kernel/pci_hw.c
 kernel-y += kernel/smbios.c kernel/mitigations.c kernel/mitigations_hw.c
+
+# the vCPU scheduler
+kernel-y += kernel/sched.c
+pure-y += kernel/sched.c
+
+# random numbers
+kernel-y += kernel/random.c kernel/chacha.c
+pure-y += kernel/chacha.c

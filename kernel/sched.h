@@ -28,6 +28,7 @@ struct sched_entity {
 	uint32_t cap_percent; /* of one CPU; 0: none */
 	uint64_t vtime;	      /* ticks scaled by weight */
 	uint64_t budget;      /* ticks left in this period, when capped */
+	uint64_t debt;	      /* ticks that it ran beyond its budgets; taken off the next ones */
 	uint64_t period_end;
 	uint64_t ran;	      /* ticks, only grows */
 };
@@ -37,6 +38,7 @@ struct sched_queue {
 	struct sched_entity *running;
 	uint64_t min_vtime;
 	uint64_t slice, period, granularity; /* ticks */
+	uint64_t slice_end;		     /* of the running one */
 	uint32_t nr_runnable;		     /* with the running one */
 };
 

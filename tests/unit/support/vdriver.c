@@ -127,11 +127,18 @@ uint16_t vdriver_used_flags(const struct vdriver_queue *q)
 
 /* ---- the bus ---- */
 
+/* The board hands a device what lies in its rows and nothing else. */
+static bool is_in_row(enum io_space space, uint64_t offset, uint8_t size)
+{
+	return range_fits(offset, size,
+			  space == SPACE_PIO ? PCI_HOST_PORTS_BYTES : PCI_HOST_MMIO_BYTES);
+}
+
 uint64_t vbus_read(struct vdev *bus, enum io_space space, uint64_t offset, uint8_t size)
 {
 	struct io_access acc = {.offset = offset, .size = size};
 
-	if (bus->ops->access(bus, space, &acc) != IO_DONE)
+	if (!is_in_row(space, offset, size) || bus->ops->access(bus, space, &acc) != IO_DONE)
 		return size == 8 ? UINT64_MAX : BIT(8 * size) - 1;
 	return acc.value;
 }
@@ -142,7 +149,8 @@ void vbus_write(struct vdev *bus, enum io_space space, uint64_t offset, uint8_t 
 
 	if (size < 8)
 		acc.value &= BIT(8 * size) - 1;
-	(void)bus->ops->access(bus, space, &acc);
+	if (is_in_row(space, offset, size))
+		(void)bus->ops->access(bus, space, &acc);
 }
 
 static uint64_t ecam_at(const struct vdriver *d, uint32_t reg)

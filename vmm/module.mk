@@ -25,7 +25,7 @@ pure-y += vmm/insn.c vmm/emulate.c
 
 # the guest's RAM; PCI and virtio devices
 guest-pci := vmm/gmem.c vmm/dev/vring.c vmm/dev/pci.c vmm/dev/pci_host.c vmm/dev/virtio_pci.c \
-        vmm/dev/virtio_net.c vmm/dev/virtio_rng.c vmm/dev/virtio_control.c
+        vmm/dev/virtio_pci_common.c vmm/dev/virtio_net.c vmm/dev/virtio_rng.c vmm/dev/virtio_control.c
 kernel-y += $(guest-pci)
 pure-y += $(guest-pci)
 kernel-y += vmm/msr.c

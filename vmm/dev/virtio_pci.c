@@ -7,6 +7,7 @@
 
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/string.h"
+#include "vmm/dev/virtio_pci_priv.h"
 
 #define RING_FEATURES \
 	(VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_RESET)
@@ -18,7 +19,7 @@ static struct virtio_pci *vp_of(struct pci_fn *fn)
 	return container_of(fn, struct virtio_pci, fn);
 }
 
-static uint64_t offered(const struct virtio_pci *vp)
+uint64_t virtio_pci_offered(const struct virtio_pci *vp)
 {
 	return vp->ops->features | RING_FEATURES;
 }
@@ -125,8 +126,10 @@ static void update_queues(struct virtio_pci *vp)
 			vp->ops->notify(vp, i);
 }
 
-static void reset_queue(struct virtio_pci *vp, struct virtio_queue *queue)
+void virtio_pci_reset_queue(struct virtio_pci *vp, uint32_t index)
 {
+	struct virtio_queue *queue = &vp->queues[index];
+
 	lock_take(&queue->vring.lock);
 	vring_reset(&queue->vring);
 	queue->size = vp->ops->queue_max;
@@ -136,7 +139,7 @@ static void reset_queue(struct virtio_pci *vp, struct virtio_queue *queue)
 	lock_release(&queue->vring.lock);
 }
 
-static void enable_queue(struct virtio_pci *vp, uint32_t index)
+void virtio_pci_enable_queue(struct virtio_pci *vp, uint32_t index)
 {
 	struct virtio_queue *queue = &vp->queues[index];
 	enum hv_err err;
@@ -159,7 +162,7 @@ static void reset_device(struct virtio_pci *vp)
 {
 	/* The queues first: when they are idle, no data path looks at the rest. */
 	for (uint32_t i = 0; i < vp->ops->nr_queues; i++)
-		reset_queue(vp, &vp->queues[i]);
+		virtio_pci_reset_queue(vp, i);
 	vp->device_feature_select = vp->driver_feature_select = 0;
 	vp->driver_features = 0;
 	vp->has_alien_features = false;
@@ -174,12 +177,12 @@ static void reset_device(struct virtio_pci *vp)
 
 static bool features_are_fine(const struct virtio_pci *vp)
 {
-	return !vp->has_alien_features && !(vp->driver_features & ~offered(vp)) &&
+	return !vp->has_alien_features && !(vp->driver_features & ~virtio_pci_offered(vp)) &&
 	       virtio_pci_has(vp, VIRTIO_F_VERSION_1);
 }
 
 /* Bits are only ever added; [VIRTIO] has the driver write 0 to take them away. */
-static void write_status(struct virtio_pci *vp, uint8_t val)
+void virtio_pci_write_status(struct virtio_pci *vp, uint8_t val)
 {
 	uint8_t added = (uint8_t)(val & ~vp->status & ~VIRTIO_STATUS_NEEDS_RESET);
 
@@ -199,174 +202,6 @@ static void write_status(struct virtio_pci *vp, uint8_t val)
 	update_queues(vp);
 }
 
-/* ---- the common configuration ---- */
-
-static uint32_t feature_word(uint64_t features, uint32_t select)
-{
-	return select < 2 ? (uint32_t)(features >> (32 * select)) : 0;
-}
-
-static void fill_queue_part(const struct virtio_pci *vp, struct virtio_common *common)
-{
-	const struct virtio_queue *queue;
-
-	if (vp->queue_select >= vp->ops->nr_queues)
-		return; /* size 0: there is no such queue */
-	queue = &vp->queues[vp->queue_select];
-	common->queue_size = queue->size;
-	common->queue_msix_vector = queue->vector;
-	common->queue_enable = queue->is_enabled;
-	common->queue_notify_off = vp->queue_select;
-	common->queue_desc = queue->desc_gpa;
-	common->queue_driver = queue->driver_gpa;
-	common->queue_device = queue->device_gpa;
-	common->queue_notify_data = vp->queue_select;
-}
-
-static uint64_t read_common(const struct virtio_pci *vp, uint64_t offset, uint8_t size)
-{
-	bool needs_reset = __atomic_load_n(&vp->needs_reset, __ATOMIC_RELAXED);
-	struct virtio_common common = {
-		.device_feature_select = vp->device_feature_select,
-		.device_feature = feature_word(offered(vp), vp->device_feature_select),
-		.driver_feature_select = vp->driver_feature_select,
-		.driver_feature = feature_word(vp->driver_features, vp->driver_feature_select),
-		.config_msix_vector = vp->config_vector,
-		.num_queues = vp->ops->nr_queues,
-		.device_status = vp->status | (needs_reset ? VIRTIO_STATUS_NEEDS_RESET : 0),
-		.queue_select = vp->queue_select,
-		.queue_msix_vector = VIRTIO_NO_VECTOR,
-	};
-	uint64_t val = 0;
-
-	fill_queue_part(vp, &common);
-	if (range_fits(offset, size, sizeof(common)))
-		memcpy(&val, (const uint8_t *)&common + offset, size);
-	return val;
-}
-
-static void write_driver_feature(struct virtio_pci *vp, uint32_t val)
-{
-	uint32_t shift;
-
-	if (vp->status & VIRTIO_STATUS_FEATURES_OK)
-		return;
-	if (vp->driver_feature_select >= 2) {
-		vp->has_alien_features |= val != 0;
-		return;
-	}
-	shift = 32 * vp->driver_feature_select;
-	vp->driver_features &= ~(0xffffffffull << shift);
-	vp->driver_features |= (uint64_t)val << shift;
-}
-
-/* A vector that there is, or none: the driver reads back what became of its wish. */
-static uint16_t vector_or_none(const struct virtio_pci *vp, uint64_t val)
-{
-	return val < vp->fn.msix.nr_vectors ? (uint16_t)val : VIRTIO_NO_VECTOR;
-}
-
-static void set_address(uint64_t *gpa, uint64_t in_field, uint8_t size, uint64_t val)
-{
-	if (size == 8 && in_field == 0)
-		*gpa = val;
-	else if (size == 4 && in_field == 0)
-		*gpa = (*gpa & 0xffffffff00000000ull) | val;
-	else if (size == 4 && in_field == 4)
-		*gpa = (*gpa & 0x00000000ffffffffull) | val << 32;
-}
-
-static void set_queue_size(struct virtio_pci *vp, struct virtio_queue *queue, uint16_t val)
-{
-	if (val && val <= vp->ops->queue_max && !(val & (val - 1)))
-		queue->size = val;
-}
-
-/* What a driver sets up before it enables the queue. */
-static void write_queue_setup(struct virtio_pci *vp, struct virtio_queue *queue, uint64_t offset,
-			      uint8_t size, uint64_t val)
-{
-	uint64_t field = ALIGN_DOWN(offset, 8);
-
-	if (queue->is_enabled)
-		return;
-	if (offset == offsetof(struct virtio_common, queue_size) && size == 2)
-		set_queue_size(vp, queue, (uint16_t)val);
-	else if (field == offsetof(struct virtio_common, queue_desc))
-		set_address(&queue->desc_gpa, offset - field, size, val);
-	else if (field == offsetof(struct virtio_common, queue_driver))
-		set_address(&queue->driver_gpa, offset - field, size, val);
-	else if (field == offsetof(struct virtio_common, queue_device))
-		set_address(&queue->device_gpa, offset - field, size, val);
-}
-
-static void write_queue_part(struct virtio_pci *vp, uint64_t offset, uint8_t size, uint64_t val)
-{
-	struct virtio_queue *queue;
-
-	if (vp->queue_select >= vp->ops->nr_queues)
-		return;
-	queue = &vp->queues[vp->queue_select];
-	switch (offset) {
-	case offsetof(struct virtio_common, queue_msix_vector):
-		lock_take(&queue->vring.lock);
-		queue->vector = vector_or_none(vp, val);
-		lock_release(&queue->vring.lock);
-		break;
-	case offsetof(struct virtio_common, queue_enable):
-		if (val == 1)
-			enable_queue(vp, vp->queue_select);
-		break;
-	case offsetof(struct virtio_common, queue_reset):
-		if (val == 1 && virtio_pci_has(vp, VIRTIO_F_RING_RESET))
-			reset_queue(vp, queue);
-		break;
-	default:
-		write_queue_setup(vp, queue, offset, size, val);
-	}
-}
-
-/* Fields are written whole, the addresses by halves too; a write of another width does nothing. */
-static uint8_t field_bytes(uint64_t offset, uint8_t size)
-{
-	if (offset < offsetof(struct virtio_common, config_msix_vector))
-		return 4;
-	if (offset == offsetof(struct virtio_common, device_status))
-		return 1;
-	if (offset >= offsetof(struct virtio_common, queue_desc) &&
-	    offset < offsetof(struct virtio_common, queue_notify_data))
-		return size;
-	return 2;
-}
-
-static void write_common(struct virtio_pci *vp, uint64_t offset, uint8_t size, uint64_t val)
-{
-	if (size != field_bytes(offset, size))
-		return;
-	switch (offset) {
-	case offsetof(struct virtio_common, device_feature_select):
-		vp->device_feature_select = (uint32_t)val;
-		break;
-	case offsetof(struct virtio_common, driver_feature_select):
-		vp->driver_feature_select = (uint32_t)val;
-		break;
-	case offsetof(struct virtio_common, driver_feature):
-		write_driver_feature(vp, (uint32_t)val);
-		break;
-	case offsetof(struct virtio_common, config_msix_vector):
-		__atomic_store_n(&vp->config_vector, vector_or_none(vp, val), __ATOMIC_RELAXED);
-		break;
-	case offsetof(struct virtio_common, device_status):
-		write_status(vp, (uint8_t)val);
-		break;
-	case offsetof(struct virtio_common, queue_select):
-		vp->queue_select = (uint16_t)val;
-		break;
-	default:
-		write_queue_part(vp, offset, size, val);
-	}
-}
-
 /* ---- BAR 0 ---- */
 
 static uint64_t read_bar(struct virtio_pci *vp, uint64_t offset, uint8_t size)
@@ -374,7 +209,7 @@ static uint64_t read_bar(struct virtio_pci *vp, uint64_t offset, uint8_t size)
 	uint64_t val = 0;
 
 	if (offset < VIRTIO_PCI_ISR)
-		return read_common(vp, offset, size);
+		return virtio_common_read(vp, offset, size);
 	if (offset == VIRTIO_PCI_ISR)
 		return __atomic_exchange_n(&vp->isr, 0, __ATOMIC_SEQ_CST);
 	if (offset >= VIRTIO_PCI_DEVICE &&
@@ -386,7 +221,7 @@ static uint64_t read_bar(struct virtio_pci *vp, uint64_t offset, uint8_t size)
 static void write_bar(struct virtio_pci *vp, uint64_t offset, uint8_t size, uint64_t val)
 {
 	if (offset < VIRTIO_PCI_ISR)
-		write_common(vp, offset, size, val);
+		virtio_common_write(vp, offset, size, val);
 	else if (offset >= VIRTIO_PCI_NOTIFY && offset % VIRTIO_NOTIFY_MULTIPLIER == 0)
 		virtio_pci_notify(vp, (uint32_t)(offset - VIRTIO_PCI_NOTIFY) /
 					      VIRTIO_NOTIFY_MULTIPLIER);

@@ -21,7 +21,6 @@
 
 #define BOOT_MAPPED_BYTES (4 * GIB) /* by entry.S, in the direct map */
 
-struct boot_info boot_info;
 uint64_t __stack_chk_guard;
 
 void boot_main(uint32_t protocol, uint32_t info_hpa);
@@ -35,11 +34,11 @@ void __stack_chk_fail(void)
 /* Random where the CPU can; the lowest byte zero, so that no string copy carries it over. */
 static inline __attribute__((always_inline)) void seed_stack_guard(void)
 {
-	uint64_t seed = rdtsc() * 0x9e3779b97f4a7c15ull;
+	uint64_t random = 0; /* and it stays so when RDRAND has nothing to give */
 
 	if (cpuid(1, 0).ecx & BIT(30))
-		__asm__ volatile("rdrand %0" : "+r"(seed) : : "cc");
-	__stack_chk_guard ^= seed << 8;
+		__asm__ volatile("rdrand %0" : "+r"(random) : : "cc");
+	__stack_chk_guard = (random ^ rdtsc() * 0x9e3779b97f4a7c15ull) << 8;
 }
 
 static const void *map_early(void *arg, uint64_t hpa, uint64_t len_bytes)

@@ -5,7 +5,8 @@ pure-y += boot/ranges.c boot/multiboot2.c boot/pvh.c
 kernel-y += boot/ranges.c boot/multiboot2.c boot/pvh.c
 
 # entry and boot order
-kernel-y += boot/entry.S boot/main.c boot/after_boot.c
+pure-y += boot/boot_info.c
+kernel-y += boot/entry.S boot/boot_info.c boot/main.c boot/after_boot.c
 
 $(B)/billet.iso: $(B)/billet.elf tools/build/iso
 	$(call say,ISO,$@)tools/build/iso $@ $<

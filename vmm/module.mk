@@ -30,3 +30,5 @@ kernel-y += $(guest-pci)
 pure-y += $(guest-pci)
 kernel-y += vmm/msr.c
 pure-y += vmm/msr.c
+kernel-y += vmm/cpuid.c vmm/cpuid_hw.c
+pure-y += vmm/cpuid.c

@@ -176,3 +176,12 @@ void json_out_raw(struct json_out *o, const char *key, const char *json, size_t 
 	begin_value(o, key);
 	put(o, json, len_bytes);
 }
+
+bool json_out_finish(struct json_out *o)
+{
+	put_char(o, 0);
+	if (o->overflow)
+		return false;
+	o->len--;
+	return true;
+}

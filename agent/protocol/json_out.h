@@ -23,7 +23,7 @@
 
 struct json_out {
 	char *at;
-	size_t cap, len; /* bytes; no closing zero is written */
+	size_t cap, len; /* bytes; a closing zero only by json_out_finish() */
 	bool overflow;
 	bool (*grow)(struct json_out *o, size_t need); /* optional: makes cap at least need, or says no */
 };
@@ -43,5 +43,8 @@ void json_out_null(struct json_out *o, const char *key);
 
 /* A value that is JSON already. */
 void json_out_raw(struct json_out *o, const char *key, const char *json, size_t len_bytes);
+
+/* json_out_finish - put a zero behind the text, not counted in len; false when something did not fit */
+bool json_out_finish(struct json_out *o);
 
 #endif

@@ -107,7 +107,7 @@ unit-support := $(wildcard tests/unit/support/*.c)
 unit-bin := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit-src))
 fuzz-src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz-bin := $(patsubst tests/fuzz/%.c,$(B)/fuzzers/%,$(fuzz-src))
-HOST_LIBS := -lcmocka -lyyjson -lllhttp
+HOST_LIBS := -lcmocka -lyyjson -lllhttp -lsqlite3 -lcrypto
 
 $(B)/host/libpure.a: $(call objects,host,$(pure-y) $(unit-support))
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^

@@ -6,7 +6,7 @@ pure-y += vmm/ept.c
 
 # what a guest sees: the PC's own devices
 guest-pc := vmm/dev/lapic.c vmm/dev/lapic_regs.c vmm/dev/lapic_timer.c vmm/dev/ioapic.c vmm/dev/uart.c \
-        vmm/dev/acpi_pm.c
+        vmm/dev/acpi_pm.c vmm/dev/fw_misc.c vmm/dev/pic.c vmm/dev/pit.c vmm/dev/rtc.c vmm/dev/rtc_date.c
 kernel-y += $(guest-pc)
 pure-y += $(guest-pc)
 

@@ -28,6 +28,7 @@ enum io_result {
 
 struct io_access {
 	uint64_t offset; /* from the row's base; size bytes lie inside the row's range */
+	uint64_t addr;	 /* the port or gpa itself, for devices with several ranges */
 	uint8_t size;	 /* 1, 2, 4 or 8 */
 	bool is_write;
 	uint64_t value; /* in for a write (upper bits zero), out for a read */

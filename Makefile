@@ -8,16 +8,17 @@
 GOALS := $(or $(MAKECMDGOALS),all)
 JOBS  ?= $(shell nproc)
 
-.PHONY: $(GOALS) delegate
 .DEFAULT_GOAL := all
 
 ifneq ($(filter help,$(GOALS)),)
 
+.PHONY: help
 help:
 	@sed -n 's/^#:: \{0,1\}//p' Makefile
 
 else ifneq ($(shell . /etc/os-release 2>/dev/null; echo $$ID$$VERSION_ID),debian13)
 
+.PHONY: $(GOALS) delegate
 $(GOALS): delegate ; @:
 
 delegate:

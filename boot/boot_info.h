@@ -21,7 +21,7 @@ struct boot_range { /* sorted by base, not overlapping; page granularity is the 
 
 struct boot_module { /* lies in RAM that the allocator must not hand out */
 	uint64_t hpa, len_bytes;
-	char name[64]; /* its command line, cut */
+	char name[256]; /* its command line, cut */
 };
 
 struct boot_info {

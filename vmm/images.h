@@ -12,6 +12,9 @@
 
 struct image;
 
+/* images_init - how much memory all images together may take; before any other call, else none */
+void images_init(uint64_t budget_bytes);
+
 /* All take handles as the control ABI has them; locked inside. Errors as the ABI says. */
 MUST_CHECK enum hv_err image_create(uint64_t size, const uint8_t sha256[32], uint32_t *handle);
 MUST_CHECK enum hv_err image_write(uint32_t handle, uint64_t offset, const void *data, size_t len_bytes);

@@ -108,11 +108,15 @@ struct virt_caps {
 	bool has_1g;	/* 1 GiB nested pages */
 	bool has_tsc_scaling;
 	uint8_t gpa_bits;
+	uint64_t cr4_guest_owned; /* bits that a guest's MOV to CR4 changes without an exit */
 	char features[160]; /* words for the boot log and the node's report */
 };
 
+struct ept_format;
+
 struct virt_ops {
 	const char *name; /* "vmx" or "svm" */
+	const struct ept_format *npt_format; /* of the nested page tables (vmm/ept.h) */
 
 	/* Boot CPU, once: look at capabilities; each missing one is named in the log. HV_ENOTSUP: cannot run guests. */
 	enum hv_err (*probe)(struct virt_caps *caps);

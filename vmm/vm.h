@@ -26,10 +26,12 @@
 #include "vmm/virt.h"
 
 #define VCPU_LAST_EXITS 16
+#define VCPU_MSR_STORE	64
 
 struct cpu;
 struct lapic;
 struct board;
+struct boot_entry;
 struct console;
 struct image;
 struct ept;
@@ -52,14 +54,21 @@ struct vcpu {
 	struct timer lapic_timer;
 
 	struct cpu *cpu;	    /* home; fixed while the VM exists */
-	struct sched_entity sched;  /* under the home CPU's queue lock */
-	bool is_parked;		    /* off: not started by SIPI, or the VM is not running */
-	bool is_in_guest;	    /* between load and put, read by other CPUs (atomic) */
-	bool nmi_pending;
-	uint64_t xcr0, xss, guest_msrs[8];
-	void *xsave; /* page(s): FPU state while another vCPU has the CPU */
-	uint32_t sipi_vector; /* 256: none */
-	uint32_t request;     /* atomic bits of enum vcpu_request */
+	struct sched_entity sched;  /* this and the next four under the home CPU's queue lock */
+	bool is_parked;		    /* must not run: its VM is not running */
+	bool is_listed;		    /* on the home CPU's list of vCPUs with requests for the run loop */
+	uint32_t cpu_request;	    /* bits of enum vcpu_cpu_request */
+	struct list listed;
+
+	uint32_t request;     /* atomic; bits of enum vcpu_request, for the vCPU itself */
+	uint8_t sipi_vector;  /* valid with VCPU_REQ_SIPI */
+	bool is_halted;	      /* by HLT: waits for an interrupt */
+	bool waits_for_sipi;  /* after INIT */
+	bool wants_nmi;
+	uint64_t xcr0, xss;   /* the guest's */
+	uint64_t msr_store[VCPU_MSR_STORE]; /* values of MSRs that are kept and not more (vmm/msr.h) */
+	void *xsave; /* FPU state while another vCPU has the CPU; XSAVE's standard form */
+	struct boot_entry *entry; /* what the first vCPU starts with */
 
 	uint64_t run_tsc;     /* ticks in guest mode, only grows */
 	uint64_t exits[EXIT_KINDS];
@@ -67,7 +76,8 @@ struct vcpu {
 	uint32_t last_exit_at;
 };
 
-enum vcpu_request { VCPU_REQ_PARK = 1, VCPU_REQ_INIT = 2, VCPU_REQ_SIPI = 4, VCPU_REQ_NMI = 8, VCPU_REQ_STOP = 16 };
+enum vcpu_request { VCPU_REQ_RESET = 1, VCPU_REQ_INIT = 2, VCPU_REQ_SIPI = 4, VCPU_REQ_NMI = 8, VCPU_REQ_LOOK = 16 };
+enum vcpu_cpu_request { VCPU_CPU_PARK = 1, VCPU_CPU_STOP_VM = 2 };
 
 struct vm {
 	uint32_t id; /* the control queue's handle, never used twice in one boot */
@@ -81,20 +91,29 @@ struct vm {
 	void *arch;
 	struct board *board;
 	struct console *console;
+	struct image *kernel, *initrd; /* held while the VM exists; NULL for the agent */
 	struct vcpu *vcpus[CTL_VCPUS_MAX];
 	uint32_t nr_vcpus;
 	uint64_t tsc_offset;
 
+	uint32_t life; /* taken with vm_life_take() for as long as the state changes */
+	struct block_list *blocks; /* the pages behind mem */
+
 	struct lock lock; /* board devices and what follows */
 	enum vm_state state;
+	bool has_work; /* the agent's: its control queue was notified (vmm/agent_vm.h) */
 	bool has_stop; /* a stop was asked for; the run loop carries it out */
 	enum vm_stop_reason stop_reason;
+	char stop_why[96];
+	bool is_dying; /* vm_destroy waits for whoever else looks at the VM */
 	char reason[96];
 	uint32_t boots;
 	uint64_t state_since_ns;
 
 	/* usage, under lock; only grow */
 	uint64_t alloc_ns, mem_mib_ms, accounted_ns; /* accounted up to this uptime */
+	uint64_t created_ns, paused_ns, paused_since_ns; /* of the clock that devices see */
+	uint64_t console_event_ns; /* when the agent was last told of output */
 	uint32_t log_tokens, log_dropped;
 	uint64_t log_refill_ns;
 };
@@ -117,6 +136,8 @@ MUST_CHECK enum hv_err vm_reset(struct vm *vm, char why[96]);
 void vm_destroy(struct vm *vm); /* memory back; usage is copied into *last first by the registry */
 void vm_usage(struct vm *vm, struct ctl_usage *out); /* all but seq and mono_ns */
 void vm_info(struct vm *vm, struct ctl_vm_info *out);
+struct vm_exits { uint64_t nr[EXIT_KINDS]; };
+void vm_exits(const struct vm *vm, struct vm_exits *out); /* summed over its vCPUs */
 void vm_console_input(struct vm *vm); /* the console ring has input for the UART */
 
 /* The agent's VM: image linked into the kernel, the control device on its board. */

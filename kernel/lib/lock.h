@@ -22,6 +22,12 @@ static inline void lock_take(struct lock *lock)
 			__builtin_ia32_pause();
 }
 
+/* False, at once, when somebody holds it. */
+static inline bool lock_try(struct lock *lock)
+{
+	return !__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE);
+}
+
 static inline void lock_release(struct lock *lock)
 {
 	ASSERT(lock->held);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Boot modules as guests. They go through the same image store and vm_create() as the controller's,
+ * so a guest test exercises what a tenant's VM does.
+ */
+#include "vmm/module_guests.h"
+
+#include "boot/boot_info.h"
+#include "kernel/cmdline.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/lib/string.h"
+#include "kernel/log.h"
+#include "kernel/memory.h"
+#include "kernel/power.h"
+#include "vmm/exits.h"
+#include "vmm/images.h"
+#include "vmm/vm.h"
+
+#define GUESTS_MAX   BOOT_MODULES_MAX
+#define LINE_BYTES   200u
+#define PIECE_BYTES  (1 * MIB)
+#define DEFAULT_MIB  128u
+
+static struct guest {
+	struct vm *vm;
+	size_t line_len;
+	char line[LINE_BYTES];
+} guests[GUESTS_MAX];
+static uint32_t nr_guests, nr_stopped;
+
+static struct guest *guest_of(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < nr_guests; i++)
+		if (guests[i].vm == vm)
+			return &guests[i];
+	return NULL;
+}
+
+/* ---- images ---- */
+
+/* The store names images by hash; here nobody asks for one by it, so any unique value will do. */
+static enum hv_err image_of_module(const struct boot_module *module, uint32_t *handle)
+{
+	uint8_t id[32] = "boot module";
+	const uint8_t *bytes = hva_of(module->hpa);
+	enum hv_err err;
+
+	memcpy(id + 16, &module->hpa, sizeof(module->hpa));
+	err = image_create(module->len_bytes, id, handle);
+	for (uint64_t at = 0; err == HV_OK && at < module->len_bytes; at += PIECE_BYTES)
+		err = image_write(*handle, at, bytes + at, MIN(PIECE_BYTES, module->len_bytes - at));
+	return err == HV_OK ? image_seal(*handle) : err;
+}
+
+/* ---- command lines ---- */
+
+static bool begins_with(const struct boot_module *module, const char *word)
+{
+	size_t len = strlen(word);
+
+	return strncmp(module->name, word, len) == 0 && (module->name[len] == ' ' || module->name[len] == '\0');
+}
+
+static uint32_t number(const char *text, const char *key, uint32_t otherwise)
+{
+	char buf[16];
+	uint32_t val = 0;
+
+	if (!cmdline_find(text, key, buf, sizeof(buf)))
+		return otherwise;
+	for (const char *at = buf; *at >= '0' && *at <= '9'; at++)
+		val = val * 10 + (uint32_t)(*at - '0');
+	return val;
+}
+
+static void read_config(const struct boot_module *module, uint32_t index, struct ctl_vm_config *config)
+{
+	const char *name = module->name + strlen("guest"), *rest = strstr(module->name, " -- ");
+	char words[sizeof(module->name)], buf[8];
+	size_t len;
+
+	while (*name == ' ')
+		name++;
+	len = strlen(name);
+	for (size_t i = 0; i < len; i++)
+		if (name[i] == ' ')
+			len = i;
+	fmt(words, sizeof(words), "%s", module->name);
+	if (rest)
+		words[rest - module->name] = '\0';
+	*config = (struct ctl_vm_config){
+		.mem_bytes = number(words, "mem", DEFAULT_MIB) * MIB,
+		.nr_vcpus = number(words, "vcpus", 1),
+		.weight = number(words, "weight", SCHED_WEIGHT_DEFAULT),
+		.cap_percent = number(words, "cap", 0),
+		.boot_kind = cmdline_find(words, "linux", buf, sizeof(buf)) ? CTL_BOOT_LINUX : CTL_BOOT_PVH,
+		.nr_nics = 1,
+		.nics = {{.mac = {0x02, 0xb1, 0x11, 0xe7, 0x01, (uint8_t)index}}},
+	};
+	memcpy(config->uuid, "boot module    ", 15);
+	config->uuid[15] = (uint8_t)index;
+	memcpy(config->name, name, MIN(len, sizeof(config->name) - 1));
+	if (rest)
+		fmt(config->cmdline, sizeof(config->cmdline), "%s", rest + strlen(" -- "));
+}
+
+/* ---- life ---- */
+
+static void start(const struct boot_module *module, const struct boot_module *next, uint32_t index)
+{
+	static struct ctl_vm_config config;
+	char why[96] = "its image does not fit into the node's memory";
+	struct guest *guest = &guests[nr_guests];
+	enum hv_err err;
+
+	read_config(module, index, &config);
+	err = image_of_module(module, &config.kernel_image);
+	if (err == HV_OK && next && begins_with(next, "initrd"))
+		err = image_of_module(next, &config.initrd_image);
+	if (err == HV_OK)
+		err = vm_create(&config, &guest->vm, why);
+	if (err == HV_OK) {
+		nr_guests++;
+		err = vm_start(guest->vm, why);
+	}
+	if (err != HV_OK)
+		log_err("guest", "\"%s\" cannot be started: %s", config.name, why);
+}
+
+uint32_t module_guests_start(void)
+{
+	for (uint32_t i = 0; i < boot_info.nr_modules; i++)
+		if (begins_with(&boot_info.modules[i], "guest"))
+			start(&boot_info.modules[i],
+			      i + 1 < boot_info.nr_modules ? &boot_info.modules[i + 1] : NULL, i);
+	if (module_guests_only() && nr_guests == nr_stopped)
+		power_off();
+	return nr_guests;
+}
+
+bool module_guests_only(void)
+{
+	char buf[8];
+
+	return cmdline_get("guests", buf, sizeof(buf)) && strcmp(buf, "only") == 0;
+}
+
+void module_guests_print(struct vm *vm, const uint8_t *data, size_t len_bytes)
+{
+	struct guest *guest = guest_of(vm);
+
+	for (size_t i = 0; guest && i < len_bytes; i++) {
+		if (data[i] == '\r')
+			continue;
+		if (data[i] != '\n')
+			guest->line[guest->line_len++] = (char)data[i];
+		if (data[i] == '\n' || guest->line_len == sizeof(guest->line)) {
+			log_info(vm->name, "%.*s", (int)guest->line_len, guest->line);
+			guest->line_len = 0;
+		}
+	}
+}
+
+void module_guests_stopped(struct vm *vm)
+{
+	struct vm_exits exits;
+
+	if (!guest_of(vm))
+		return;
+	vm_exits(vm, &exits);
+	for (uint32_t kind = 0; kind < EXIT_KINDS; kind++)
+		if (exits.nr[kind] > 0)
+			log_info(vm->name, "exits: %s %llu", exit_name(kind), (unsigned long long)exits.nr[kind]);
+	nr_stopped++;
+	if (module_guests_only() && nr_stopped == nr_guests)
+		power_off();
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which VM-execution, exit and entry controls this CPU is run with. Pure: the capability MSRs come in
+ * as a struct, the choice goes out, and what is missing is named.
+ *
+ * Source: [SDM] appendix "VMX Capability Reporting Facility".
+ */
+#ifndef VMM_VMX_VMX_CTL_H
+#define VMM_VMX_VMX_CTL_H
+
+#include "kernel/lib/err.h"
+#include "kernel/lib/types.h"
+
+struct vmx_cap { /* as RDMSR gave them */
+	uint64_t basic, misc;
+	uint64_t pin, cpu, cpu2, exit, entry; /* the TRUE ones; low half allowed-0, high half allowed-1 */
+	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+	uint64_t ept_vpid;
+};
+
+struct vmx_ctl {
+	uint32_t pin, cpu, cpu2, exit, entry;
+	bool has_apicv;	 /* register virtualisation, interrupt delivery, x2APIC mode: all or none */
+	bool has_ept_1g, has_ept_ad;
+	bool has_preemption_timer, has_tsc_scaling, has_xsaves;
+	bool invept_single, invvpid_single;
+	uint8_t timer_shift; /* the preemption timer counts TSC >> shift */
+};
+
+/*
+ * vmx_ctl_choose - every control that Billet must have, and those it can use
+ *
+ * missing  filled with the names of what is missing, for HV_ENOTSUP
+ * features filled with short words for what was chosen
+ */
+MUST_CHECK enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, struct vmx_ctl *out, char *missing,
+				      size_t missing_cap, char *features, size_t features_cap);
+
+#endif

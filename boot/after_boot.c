@@ -5,6 +5,7 @@
  */
 #include "boot/after_boot.h"
 
+#include "boot/checks.h"
 #include "kernel/cmdline.h"
 #include "kernel/lib/assert.h"
 #include "kernel/log.h"
@@ -48,8 +49,11 @@ static __attribute__((noinline)) void break_by_running_data(void)
 /* Down to the guard page, where only the double fault's own stack is left to report on. */
 static __attribute__((noinline)) uint64_t break_by_overflow(uint64_t depth)
 {
+	static volatile bool is_deep_enough;
 	volatile uint64_t on_stack[64];
 
+	if (is_deep_enough)
+		return 0;
 	on_stack[depth % 64] = depth;
 	return break_by_overflow(depth + 1) + on_stack[depth % 64];
 }
@@ -67,6 +71,7 @@ void after_boot(void)
 	} rows[] = {
 		{"poweroff", power_off},
 		{"reboot", power_reboot},
+		{"check", checks_run},
 		{"panic", break_by_panic},
 		{"fault", break_by_reading_null},
 		{"assert", break_by_assert},

@@ -109,8 +109,10 @@ static void read_acpi(void)
 /* Every CPU's end of the boot. */
 static void run(void)
 {
-	for (;;)
+	for (;;) {
+		__atomic_store_n(&this_cpu()->kick_pending, 0, __ATOMIC_RELAXED);
 		cpu_idle_wait();
+	}
 }
 
 __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t info_hpa)

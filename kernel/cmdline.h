@@ -5,7 +5,7 @@
  *
  *   log=err|warn|info|debug        which lines reach the log; default info
  *   panic=reboot|halt|poweroff     what follows a panic; default reboot, after 5 s
- *   after-boot=poweroff|reboot|panic|assert|fault|write-text|run-data|overflow
+ *   after-boot=check|poweroff|reboot|panic|assert|fault|write-text|run-data|overflow
  *                                  for tests: once the machine is up, end it in this way
  */
 #ifndef KERNEL_CMDLINE_H

@@ -44,6 +44,18 @@ def comes_up_and_powers_off(emulator):
         machine.wait_power_off(TIMEOUT_S)
 
 
+def its_clocks_and_cpus_work_together(emulator, cpus=2):
+    with boot(emulator, "check", cpus=cpus) as machine:
+        wall = machine.wait_serial(r"check: the clock says (\d+) s$", TIMEOUT_S)
+        expect(abs(int(wall[1]) - time.time()) < 10, f"the clock says {wall[1]} at {time.time()}")
+        machine.wait_serial(r"check: all hold$", TIMEOUT_S)
+        machine.wait_power_off(TIMEOUT_S)
+
+
+def so_do_many_cpus(emulator):
+    its_clocks_and_cpus_work_together(emulator, cpus=8)
+
+
 def reboots(emulator):
     with boot(emulator, "reboot") as machine:
         machine.wait_serial(r"power: reboot$", TIMEOUT_S)
@@ -139,10 +151,10 @@ def refuses_a_cpu_without_nx():
     refuses("EPYC,-nx", r"billet: this CPU has no NX, or firmware switched it off")
 
 
-ON_BOTH = [comes_up_and_powers_off, reboots, prints_a_backtrace, names_a_failed_assertion,
+ON_BOTH = [comes_up_and_powers_off, its_clocks_and_cpus_work_together, reboots, prints_a_backtrace, names_a_failed_assertion,
            faults_at_null, cannot_write_its_text, cannot_run_its_data, reports_a_stack_overflow,
            halts_on_demand, finds_memory_above_4_gib, is_given_the_nodes_configuration]
-ON_QEMU = [starts_eight_cpus]
+ON_QEMU = [starts_eight_cpus, so_do_many_cpus]
 ALONE = [boots_from_grub_on_q35_with_1g_pages_and_without, refuses_a_cpu_without_64_bit_mode,
          refuses_a_cpu_without_nx]
 

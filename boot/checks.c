@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Checks of a running machine, from the boot CPU while the others idle. Each one that holds says so
+ * in a line; tests/system/test_boot.py reads them.
+ */
+#include "boot/checks.h"
+
+#include "kernel/cpu.h"
+#include "kernel/cpu_hw.h"
+#include "kernel/lib/assert.h"
+#include "kernel/log.h"
+#include "kernel/memory.h"
+#include "kernel/power.h"
+#include "kernel/time.h"
+
+#define STORM_CALLS 8
+#define NR_TIMERS   4
+#define PATIENCE_NS (60 * NSEC_PER_SEC) /* an emulator with more CPUs than its host is slow */
+
+static uint32_t nr_calls, nr_storms_done, nr_fired, nr_kept;
+static struct timer timers[NR_TIMERS], storms[CPU_MAX], kept, ticker;
+
+static void tick(struct timer *timer)
+{
+	timer_set(timer, tsc_now() + time_tsc_of_ns(NSEC_PER_MSEC));
+}
+
+/* Idle, so that interrupts come in, until the counter has the value; the ticker ends each wait. */
+static void wait_until(const uint32_t *counter, uint32_t value)
+{
+	uint64_t start = time_now_ns();
+
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != value) {
+		ASSERT(time_now_ns() - start < PATIENCE_NS);
+		cpu_idle_wait();
+	}
+}
+
+static void wait_ns(uint64_t ns)
+{
+	uint64_t start = time_now_ns();
+
+	while (time_now_ns() - start < ns)
+		cpu_idle_wait();
+}
+
+static void check_msrs(void)
+{
+	ASSERT(!wrmsr_safe(MSR_APIC_BASE, ~0ull));
+	log_info("check", "an MSR that refuses a value does not end the machine");
+}
+
+static void fire_in_order(struct timer *timer)
+{
+	ASSERT(timer == &timers[nr_fired]);
+	ASSERT(tsc_now() >= timer->deadline_tsc);
+	nr_fired++;
+}
+
+static void check_timers(void)
+{
+	uint64_t now = tsc_now();
+
+	for (uint32_t i = NR_TIMERS; i-- > 0;) {
+		timer_init(&timers[i], fire_in_order);
+		timer_set(&timers[i], now + time_tsc_of_ns((i + 1) * 2 * NSEC_PER_MSEC));
+	}
+	wait_until(&nr_fired, NR_TIMERS);
+	log_info("check", "timers fire in order, the last %llu us late",
+		 time_ns_of_tsc(tsc_now() - timers[NR_TIMERS - 1].deadline_tsc) / NSEC_PER_USEC);
+}
+
+static void count_call(void *arg)
+{
+	(void)arg;
+	__atomic_fetch_add(&nr_calls, 1, __ATOMIC_RELAXED);
+}
+
+static void storm(struct timer *timer)
+{
+	(void)timer;
+	for (unsigned i = 0; i < STORM_CALLS; i++)
+		cpu_call_others(count_call, NULL);
+	__atomic_fetch_add(&nr_storms_done, 1, __ATOMIC_RELEASE);
+}
+
+static void start_storm(void *arg)
+{
+	struct timer *timer = &storms[this_cpu()->index];
+
+	(void)arg;
+	timer_init(timer, storm);
+	timer_set(timer, tsc_now());
+}
+
+/* All CPUs call all others at the same time. */
+static void check_calls(void)
+{
+	uint32_t nr = cpu_count();
+
+	cpu_call_others(start_storm, NULL);
+	start_storm(NULL);
+	wait_until(&nr_storms_done, nr);
+	ASSERT(nr_calls == nr * (nr - 1) * STORM_CALLS);
+	log_info("check", "%u calls between %u CPUs, none lost", nr_calls, nr);
+}
+
+static void fire_kept(struct timer *timer)
+{
+	(void)timer;
+	nr_kept++;
+}
+
+static void set_kept(void *arg)
+{
+	(void)arg;
+	if (this_cpu()->index == 1)
+		timer_set(&kept, tsc_now() + time_tsc_of_ns(20 * NSEC_PER_MSEC));
+}
+
+static void check_cancel(void)
+{
+	timer_init(&kept, fire_kept);
+	cpu_call_others(set_kept, NULL);
+	timer_cancel(&kept);
+	wait_ns(40 * NSEC_PER_MSEC);
+	ASSERT(nr_kept == 0);
+	cpu_call_others(set_kept, NULL);
+	wait_ns(40 * NSEC_PER_MSEC);
+	ASSERT(__atomic_load_n(&nr_kept, __ATOMIC_ACQUIRE) == 1);
+	log_info("check", "a timer of another CPU is cancelled");
+}
+
+static void check_kick(void)
+{
+	struct cpu *other = cpu_at(1);
+	uint64_t start;
+
+	cpu_kick(other);
+	start = time_now_ns();
+	while (__atomic_load_n(&other->kick_pending, __ATOMIC_ACQUIRE))
+		ASSERT(time_now_ns() - start < NSEC_PER_SEC);
+	log_info("check", "a kicked CPU looks within %llu us", (time_now_ns() - start) / NSEC_PER_USEC);
+}
+
+static void check_wall_clock(void)
+{
+	log_info("check", "the clock says %lu s", time_wall_s());
+}
+
+static void check_memory(void)
+{
+	struct pages_stats before, after;
+	hpa_t hpa;
+
+	pages_stats(&before);
+	hpa = pages_alloc(PAGE_ORDER_2M);
+	ASSERT(hpa != HPA_NONE && IS_ALIGNED(hpa, 2 * MIB));
+	for (uint64_t i = 0; i < 2 * MIB / sizeof(uint64_t); i++)
+		ASSERT(((uint64_t *)hva_of(hpa))[i] == 0);
+	pages_free(hpa, PAGE_ORDER_2M);
+	pages_stats(&after);
+	ASSERT(after.free == before.free);
+	log_info("check", "pages come zeroed and go back");
+}
+
+void checks_run(void)
+{
+	timer_init(&ticker, tick);
+	tick(&ticker);
+	check_msrs();
+	check_memory();
+	check_wall_clock();
+	check_timers();
+	if (cpu_count() > 1) {
+		check_calls();
+		check_cancel();
+		check_kick();
+	}
+	timer_cancel(&ticker);
+	log_info("check", "all hold");
+	power_off();
+}

@@ -271,6 +271,7 @@ static const struct field report_reply_fields[] = {
 	FIELD_U64(struct report_reply, ack_seq, PROTO_COUNTER_MAX, NEEDED),
 	FIELD_U64(struct report_reply, ack_event_seq, PROTO_COUNTER_MAX, OPTIONAL),
 	FIELD_UINT(struct report_reply, refused, 0, UINT32_MAX, OPTIONAL),
+	FIELD_UINT(struct report_reply, repeated, 0, UINT32_MAX, OPTIONAL),
 	FIELD_STRING(struct report_reply, time, FORM_TEXT, OPTIONAL),
 	FIELD_U64(struct report_reply, time_ms, PROTO_COUNTER_MAX, NEEDED),
 	FIELD_UINT(struct report_reply, next_ms, 100, 3600000, NEEDED),

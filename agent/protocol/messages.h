@@ -227,7 +227,7 @@ struct report {
 
 struct report_reply { /* 200 */
 	uint64_t ack_seq, ack_event_seq;
-	uint32_t refused;
+	uint32_t refused, repeated; /* usage records: not this node's; stored already */
 	char time[32];
 	uint64_t time_ms;
 	uint32_t next_ms;

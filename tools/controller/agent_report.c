@@ -74,7 +74,7 @@ static void reply_conflict(struct call *c, const struct usage_record *u)
 }
 
 /* False after a conflict, with only the event about it to be kept. */
-static bool count_usage(struct call *c, const struct report *r, int64_t now, uint32_t *refused)
+static bool count_usage(struct call *c, const struct report *r, int64_t now, struct report_reply *counts)
 {
 	struct db *db = &c->d->db;
 
@@ -83,7 +83,9 @@ static bool count_usage(struct call *c, const struct report *r, int64_t now, uin
 
 		switch (ledger_add(db, c->node, u, now)) {
 		case LEDGER_ADDED:
+			break;
 		case LEDGER_REPEATED:
+			counts->repeated++;
 			break;
 		case LEDGER_DECREASED:
 			audit_add(c->d, EVENT_ERROR, "usage_decreased", "billetd", c->node, u->vm,
@@ -91,7 +93,7 @@ static bool count_usage(struct call *c, const struct report *r, int64_t now, uin
 				  (unsigned long long)u->seq, u->boot_id);
 			break;
 		case LEDGER_NOT_YOURS:
-			++*refused;
+			counts->refused++;
 			audit_add(c->d, EVENT_ERROR, "usage_refused", "billetd", c->node, NULL,
 				  "record %llu is about VM %s, which is not this node's", (unsigned long long)u->seq, u->vm);
 			break;
@@ -125,20 +127,16 @@ static void keep_node(struct call *c, const struct report *r, int64_t now)
 	}
 }
 
-static void reply(struct call *c, const struct report *r, uint32_t refused, int64_t now)
+static void reply(struct call *c, const struct report *r, struct report_reply *out, int64_t now)
 {
-	struct report_reply out = {
-		.ack_seq = ledger_ack_seq(&c->d->db, c->node, r->boot_id),
-		.ack_event_seq = (uint64_t)db_number(&c->d->db, 0,
-						     "SELECT max(node_seq) FROM events WHERE node = ? AND boot = ?"
-						     " AND node_seq IS NOT NULL", "tt", c->node, r->boot_id),
-		.refused = refused,
-		.time_ms = (uint64_t)now,
-		.next_ms = c->d->options.report_interval_ms,
-	};
-
-	time_text(now, out.time);
-	schema_encode(&report_reply_schema, &out, NULL, call_reply(c, 200));
+	out->ack_seq = ledger_ack_seq(&c->d->db, c->node, r->boot_id);
+	out->ack_event_seq = (uint64_t)db_number(&c->d->db, 0,
+						 "SELECT max(node_seq) FROM events WHERE node = ? AND boot = ?"
+						 " AND node_seq IS NOT NULL", "tt", c->node, r->boot_id);
+	out->time_ms = (uint64_t)now;
+	out->next_ms = c->d->options.report_interval_ms;
+	time_text(now, out->time);
+	schema_encode(&report_reply_schema, out, NULL, call_reply(c, 200));
 }
 
 /* POST /agent/v1/report */
@@ -146,7 +144,7 @@ static void post_report(struct call *c)
 {
 	static struct report r;
 	int64_t now = now_ms();
-	uint32_t refused = 0;
+	struct report_reply out = {0};
 
 	memset(&r, 0, sizeof(r));
 	r.vms = (struct proto_list){.at = vms, .cap = PROTO_VMS_MAX};
@@ -160,13 +158,13 @@ static void post_report(struct call *c)
 		return;
 	}
 	db_run(&c->d->db, "SAVEPOINT report", "");
-	if (!count_usage(c, &r, now, &refused))
+	if (!count_usage(c, &r, now, &out))
 		return;
 	keep_node(c, &r, now);
 	keep_vms(c, &r);
 	for (uint32_t i = 0; i < r.events.nr; i++)
 		audit_add_reported(c->d, c->node, &events[i]);
-	reply(c, &r, refused, now);
+	reply(c, &r, &out, now);
 }
 
 const struct route agent_report_routes[] = {

@@ -43,6 +43,7 @@ struct billetd {
 	SSL_CTX *tls;
 	struct event *ticker;
 	unsigned int nr_connections;
+	bool is_stopping;
 	struct db db;
 	struct ca ca;
 	TAILQ_HEAD(, waiter) waiters;

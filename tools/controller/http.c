@@ -152,7 +152,7 @@ static int64_t deadline_of(struct call *c)
 
 void http_run(struct billetd *d, struct evhttp_request *req, int64_t deadline_ms, bool can_wait)
 {
-	struct call c = {.d = d, .req = req, .can_wait = can_wait};
+	struct call c = {.d = d, .req = req, .can_wait = can_wait && !d->is_stopping};
 
 	/* Whoever hung up while waiting is not answered; this gives the request's memory back. */
 	if (!evhttp_request_get_connection(req)) {

@@ -176,7 +176,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 
 	(void)what;
 	say_info("main", "%s: stopping", strsignal((int)number));
-	event_base_loopbreak(d->base);
+	server_drain(d);
 }
 
 static int run(struct billetd *d)

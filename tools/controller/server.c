@@ -6,6 +6,7 @@
 #include "tools/controller/server.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #define BODY_MAX     ((ssize_t)9 << 20) /* above what any route takes, so that the route can say what it takes */
 #define IDLE_S	     120 /* longer than any long poll */
 #define BACKLOG	     128
+#define DRAIN_MS     250 /* for answers on their way out when it is told to stop */
 #define EXPIRE_S     5
 #define DAILY_TICKS  (86400 / EXPIRE_S)
 
@@ -39,7 +41,7 @@ static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index,
 	if (!d)
 		return;
 	d->nr_connections--;
-	if (d->listener && d->nr_connections < d->options.max_connections)
+	if (d->listener && !d->is_stopping && d->nr_connections < d->options.max_connections)
 		evconnlistener_enable(d->listener);
 }
 
@@ -115,22 +117,41 @@ static void say_where(struct billetd *d)
 	say_info("server", "billetd %s listens at %s port %d", BILLET_VERSION, host, port);
 }
 
+/* "127.0.0.1:8443" or "[::1]:8443", numbers only. Gives: the caller frees it with freeaddrinfo(); NULL: not so. */
+static struct addrinfo *parse_listen(const char *text)
+{
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+	const char *colon = strrchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	struct addrinfo *addr;
+	char host[64];
+
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	}
+	if (len == 0 || len >= sizeof(host))
+		return NULL;
+	memcpy(host, text, len);
+	host[len] = 0;
+	return getaddrinfo(host, colon + 1, &hints, &addr) == 0 ? addr : NULL;
+}
+
 static bool open_listener(struct billetd *d)
 {
-	struct sockaddr_storage addr;
-	int len = sizeof(addr);
+	struct addrinfo *addr = parse_listen(d->options.listen);
 
-	if (evutil_parse_sockaddr_port(d->options.listen, (struct sockaddr *)&addr, &len) != 0) {
+	if (!addr) {
 		say_err("server", "--listen %s: wants ADDRESS:PORT, such as 127.0.0.1:8443", d->options.listen);
 		return false;
 	}
-	d->listener = evconnlistener_new_bind(d->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-					      BACKLOG, (struct sockaddr *)&addr, len);
-	if (!d->listener) {
+	d->listener = evconnlistener_new_bind(d->base, NULL, NULL,
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
+					      addr->ai_addr, (int)addr->ai_addrlen);
+	if (!d->listener)
 		say_err("server", "cannot listen at %s: %s", d->options.listen, strerror(errno));
-		return false;
-	}
-	return true;
+	freeaddrinfo(addr);
+	return d->listener != NULL;
 }
 
 bool server_start(struct billetd *d)
@@ -153,6 +174,20 @@ bool server_start(struct billetd *d)
 		return false;
 	say_where(d);
 	return true;
+}
+
+void server_drain(struct billetd *d)
+{
+	struct timeval soon = {.tv_usec = DRAIN_MS * 1000};
+
+	if (d->is_stopping) {
+		event_base_loopbreak(d->base);
+		return;
+	}
+	d->is_stopping = true;
+	evconnlistener_disable(d->listener);
+	wait_end_all(d);
+	event_base_loopexit(d->base, &soon);
 }
 
 void server_stop(struct billetd *d)

@@ -97,7 +97,7 @@ static void msix_send_pending(struct pci_fn *fn)
 		if (!(msix->pending & BIT(i)) || msix->table[i].control & PCI_MSIX_ENTRY_MASKED)
 			continue;
 		msix->pending &= ~BIT(i);
-		/* Under the lock, so that no message comes after the guest has seen its mask set. */
+		/* Under the lock: no message comes after the guest has seen its mask set. */
 		vm_msi(fn->vm, msix->table[i].addr, msix->table[i].data);
 	}
 }

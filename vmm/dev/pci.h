@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One PCI function as a guest sees it: a type-0 configuration header with 64-bit memory BARs, a
- * capability list and MSI-X. A device embeds a struct pci_fn, describes itself with the pci_fn_add_*
- * calls at creation, and gives it to its bus (vmm/dev/pci_host.h).
+ * capability list and MSI-X. A device embeds a struct pci_fn, describes itself with the
+ * pci_fn_add_* calls at creation, and gives it to its bus (vmm/dev/pci_host.h).
  *
- * Configuration space is two arrays: the bytes, and which of their bits the guest can write. Sizing a
- * BAR needs no code then: its low address bits are simply not writable. BAR addresses are assigned by
- * us, as firmware would, and memory decoding is on after reset; bus mastering is off until the
- * driver turns it on. INTx is not wired: devices have MSI-X and nothing else.
+ * Configuration space is two arrays: the bytes, and which of their bits the guest can write. Sizing
+ * a BAR needs no code then: its low address bits are simply not writable. BAR addresses are
+ * assigned by us, as firmware would, and memory decoding is on after reset; bus mastering is off
+ * until the driver turns it on. INTx is not wired: devices have MSI-X and nothing else.
  *
  * Locking: everything is under vm->lock but the MSI-X state, which has a lock of its own, because
  * queues send messages from any CPU. Order: vm->lock, a queue's lock, msix.lock. Pure.
@@ -49,7 +49,7 @@
 #define PCI_MSIX_CONTROL_MASK	0x4000u
 #define PCI_MSIX_ENTRY_LEN	16u
 #define PCI_MSIX_ENTRY_MASKED	1u
-#define PCI_MSIX_PBA		0x800u	/* offset of the pending bits in the BAR, behind the table */
+#define PCI_MSIX_PBA		0x800u /* offset of the pending bits in the BAR, behind the table */
 #define PCI_MSIX_BAR_LEN	0x1000u
 
 struct pci_fn;
@@ -59,7 +59,7 @@ struct pci_fn_ops {
 	enum io_result (*bar_access)(struct pci_fn *fn, unsigned bar, struct io_access *acc);
 	/* BARs moved, or the command register changed. May be NULL. */
 	void (*moved)(struct pci_fn *fn);
-	/* Before config bytes [offset, offset + size) are read, and after they were written. May be NULL. */
+	/* Before config bytes are read, and after they were written; may be NULL. */
 	void (*config_reads)(struct pci_fn *fn, uint32_t offset, uint32_t size);
 	void (*config_wrote)(struct pci_fn *fn, uint32_t offset, uint32_t size);
 	void (*reset)(struct pci_fn *fn); /* the function's own state; may be NULL */
@@ -109,7 +109,7 @@ struct pci_fn {
 void pci_fn_init(struct pci_fn *fn, struct vm *vm, const struct pci_fn_ops *ops,
 		 const struct pci_id *id);
 
-/* pci_fn_add_bar - a 64-bit memory BAR in registers bar (0, 2, 4) and bar + 1; a power of two from 4 KiB */
+/* pci_fn_add_bar - 64-bit memory, in registers bar (even) and bar + 1; a power of two from 4 KiB */
 void pci_fn_add_bar(struct pci_fn *fn, unsigned bar, uint64_t bytes);
 
 /* pci_fn_add_cap - body goes behind ID and next pointer; returns the capability's offset */
@@ -142,7 +142,7 @@ bool pci_fn_is_master(const struct pci_fn *fn);
 
 bool pci_msix_is_enabled(struct pci_fn *fn);
 
-/* pci_msix_signal - send vector's message, or keep it pending while masked; nothing when disabled */
+/* pci_msix_signal - send vector's message or keep it pending while masked; nothing when disabled */
 void pci_msix_signal(struct pci_fn *fn, uint16_t vector);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bus. Both ways into configuration space end in config_access(); both kinds of memory access end
- * in the one MMIO row, which is cut at LAYOUT_ECAM.
+ * The bus. Both ways into configuration space end in config_access(); both kinds of memory access
+ * end in the one MMIO row, which is cut at LAYOUT_ECAM.
  */
 #include "vmm/dev/pci_host.h"
 

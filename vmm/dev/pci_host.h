@@ -4,8 +4,8 @@
  * configuration through ports 0xcf8/0xcfc and through ECAM, and a window for memory BARs, in which
  * every BAR has a place from reset on. What nobody answers reads as all ones.
  *
- * On the board it is one device with two rows: PCI_HOST_PORTS (PIO), and PCI_HOST_MMIO, which is the
- * BAR window and right behind it ECAM. Port 0xcf9 inside the first is not its: accesses to the
+ * On the board it is one device with two rows: PCI_HOST_PORTS (PIO), and PCI_HOST_MMIO, which is
+ * the BAR window and right behind it ECAM. Port 0xcf9 inside the first is not its: accesses to the
  * address register other than whole doublewords are IO_UNCLAIMED.
  *
  * Lifetime: functions are added while the VM is created, and belong to the host from then on:
@@ -37,7 +37,8 @@ struct pci_host {
 	uint64_t next_bar; /* where the window is free */
 
 	uint32_t address; /* port 0xcf8 */
-	struct pci_decode decodes[PCI_HOST_SLOTS * PCI_BARS / 2]; /* rebuilt after each config write */
+	/* rebuilt after each config write */
+	struct pci_decode decodes[PCI_HOST_SLOTS * PCI_BARS / 2];
 	uint32_t nr_decodes, last_hit;
 };
 
@@ -54,7 +55,7 @@ struct pci_host *pci_host_of(struct vdev *dev);
  */
 MUST_CHECK enum hv_err pci_host_add(struct pci_host *host, struct pci_fn *fn);
 
-/* pci_host_find - what decodes all of [gpa, gpa + len_bytes); NULL: nothing does. Until a config write. */
+/* pci_host_find - what decodes these bytes, valid until a config write; NULL: nothing does */
 const struct pci_decode *pci_host_find(struct pci_host *host, uint64_t gpa, uint64_t len_bytes);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network card. Sending copies each frame once into the device, so that the switch never looks at
- * memory that the guest can change; receiving copies into as many of the guest's buffers as it takes.
+ * The network card. Sending copies each frame once into the device, so that the switch never looks
+ * at memory that the guest can change; receiving copies into as many of the guest's buffers as it
+ * takes.
  */
 #include "vmm/dev/virtio_net.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest's network card: [VIRTIO] "Network Device" with one receive and one transmit queue, a port of
- * the node's switch. Offers MAC, STATUS (the link is always up) and MRG_RXBUF; no offloads, so every
- * frame in memory is a frame on the wire.
+ * A guest's network card: [VIRTIO] "Network Device" with one receive and one transmit queue, a port
+ * of the node's switch. Offers MAC, STATUS (the link is always up) and MRG_RXBUF; no offloads, so
+ * every frame in memory is a frame on the wire.
  *
- * Frames that the guest sends leave under its transmit queue's lock, within the notification; frames
- * for it come in through the port's deliver(), under the receive queue's lock only.
+ * Frames that the guest sends leave under its transmit queue's lock, within the notification;
+ * frames for it come in through the port's deliver(), under the receive queue's lock only.
  *
- * Create it while its VM is created, with the VM's struct pci_host, which destroys it. Pure: the switch
- * is given as ops.
+ * Create it while its VM is created, with the VM's struct pci_host, which destroys it. Pure: the
+ * switch is given as ops.
  */
 #ifndef VMM_DEV_VIRTIO_NET_H
 #define VMM_DEV_VIRTIO_NET_H
@@ -16,9 +16,9 @@
 #include "net/port.h"
 #include "vmm/dev/virtio_pci.h"
 
-#define VIRTIO_NET_ID	    1u
-#define VIRTIO_NET_RX	    0u
-#define VIRTIO_NET_TX	    1u
+#define VIRTIO_NET_ID	     1u
+#define VIRTIO_NET_RX	     0u
+#define VIRTIO_NET_TX	     1u
 #define VIRTIO_NET_QUEUE_MAX 256u
 
 /* [VIRTIO] "Network Device", "Feature bits" */
@@ -57,7 +57,7 @@ struct virtio_net {
 
 	struct vring_chain rx_first, rx_more; /* under the receive queue's lock */
 
-	struct vring_chain tx_chain; /* under the transmit queue's lock */
+	struct vring_chain tx_chain;	     /* under the transmit queue's lock */
 	uint8_t tx_frame[NET_FRAME_MAX + 1]; /* room to see that one is too long */
 };
 

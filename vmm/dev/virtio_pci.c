@@ -9,7 +9,7 @@
 #include "kernel/lib/string.h"
 #include "vmm/dev/virtio_pci_priv.h"
 
-#define RING_FEATURES \
+#define RING_FEATURES                                                                              \
 	(VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_RESET)
 
 #define PCI_CFG_DATA_BYTES 4u
@@ -45,7 +45,7 @@ static void tell_queue(struct virtio_pci *vp, const struct virtio_queue *queue)
 		__atomic_or_fetch(&vp->isr, VIRTIO_ISR_QUEUE, __ATOMIC_SEQ_CST);
 }
 
-/* [VIRTIO] "Device Status Field": after DRIVER_OK the driver is told with a configuration change. */
+/* [VIRTIO] "Device Status Field": the driver is told by a configuration change. */
 static void ask_for_reset(struct virtio_pci *vp, uint32_t queue, const char *why)
 {
 	__atomic_store_n(&vp->needs_reset, true, __ATOMIC_SEQ_CST);
@@ -118,7 +118,7 @@ static bool update_queue(struct virtio_pci *vp, uint32_t index)
 	return !was_live && queue->vring.is_live;
 }
 
-/* After a change of what makes queues live. A driver may have filled them, and told us, too early. */
+/* What makes queues live has changed. A driver may have filled them, and told us, too early. */
 static void update_queues(struct virtio_pci *vp)
 {
 	for (uint32_t i = 0; i < vp->ops->nr_queues; i++)
@@ -239,7 +239,7 @@ static enum io_result bar_access(struct pci_fn *fn, unsigned bar, struct io_acce
 	return IO_DONE;
 }
 
-/* ---- [VIRTIO] "PCI configuration access capability": a way into the BARs without mapping them ---- */
+/* ---- [VIRTIO] "PCI configuration access capability": into the BARs without mapping them ---- */
 
 static bool touches_pci_cfg_data(const struct virtio_pci *vp, uint32_t offset, uint32_t size)
 {

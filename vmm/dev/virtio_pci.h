@@ -7,8 +7,9 @@
  *            0x3000 notifications, 4 bytes for each queue
  *    BAR 2   MSI-X table and pending bits; one vector for each queue and one for the configuration
  *
- * A queue is live when the driver has enabled it, set DRIVER_OK, and lets the function be bus master.
- * A queue that the driver broke stops, and the device asks for a reset (DEVICE_NEEDS_RESET).
+ * A queue is live when the driver has enabled it, set DRIVER_OK, and lets the function be bus
+ * master. A queue that the driver broke stops, and the device asks for a reset
+ * (DEVICE_NEEDS_RESET).
  *
  * Locking. Registers are under vm->lock. Each queue has a lock, vring.lock: the transport changes a
  * queue under both, data paths hold the queue's lock only and never take vm->lock:
@@ -100,9 +101,9 @@ struct virtio_ops {
 	uint16_t id; /* [VIRTIO] "Device Types" */
 	uint32_t class_code;
 	uint16_t nr_queues;
-	uint16_t queue_max;	 /* entries offered for each, a power of two */
-	uint32_t quiet_queues;	 /* bit n: queue n holds buffers for input and wants no notifications */
-	uint64_t features;	 /* the class's own; the ring's are added */
+	uint16_t queue_max;    /* entries offered for each, a power of two */
+	uint32_t quiet_queues; /* bit n: queue n waits for input and wants no notifications */
+	uint64_t features;     /* the class's own; the ring's are added */
 	/* The queue may have something to do. Any CPU, no queue's lock held; takes it itself. */
 	void (*notify)(struct virtio_pci *vp, uint32_t queue);
 	void (*reset)(struct virtio_pci *vp); /* after the queues; may be NULL */
@@ -144,7 +145,7 @@ struct virtio_pci {
 /*
  * virtio_pci_init - the transport of a device whose class has filled vp->config and config_len
  *
- * Then pci_host_add(host, &vp->fn). From there on the host owns it and calls ops->destroy in the end.
+ * Then pci_host_add(host, &vp->fn). From there on the host owns it, and calls ops->destroy.
  */
 void virtio_pci_init(struct virtio_pci *vp, struct vm *vm, const struct virtio_ops *ops);
 
@@ -156,7 +157,7 @@ void virtio_pci_init(struct virtio_pci *vp, struct vm *vm, const struct virtio_o
  */
 bool virtio_pci_notify_addr(struct virtio_pci *vp, uint64_t gpa, uint32_t *queue);
 
-/* virtio_pci_notify - as the driver's write to that address does. Any CPU, with or without vm->lock. */
+/* virtio_pci_notify - as the driver's write to that address. Any CPU, with vm->lock or without. */
 void virtio_pci_notify(struct virtio_pci *vp, uint32_t queue);
 
 /* virtio_pci_has - whether the feature was agreed on. Under a live queue's lock. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * [VIRTIO] "Common configuration structure layout": the registers by which a driver sets the device
- * up. A read looks at a picture of all of them; a write finds its field and does what that one does.
+ * up. A read looks at a picture of all of them; a write finds its field and does what that one
+ * does.
  */
 #include "kernel/lib/string.h"
 #include "vmm/dev/virtio_pci_priv.h"

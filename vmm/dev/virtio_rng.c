@@ -7,7 +7,7 @@
 #include "kernel/memory.h"
 
 struct virtio_rng {
-	struct virtio_pci vp; /* first */
+	struct virtio_pci vp;	  /* first */
 	struct vring_chain chain; /* under the queue's lock */
 };
 

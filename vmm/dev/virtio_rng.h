@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random bytes for a guest: [VIRTIO] "Entropy Device". Each buffer gets at most VIRTIO_RNG_BYTES_MAX,
- * and the queue is short, so one notification costs a bounded number of random words.
+ * Random bytes for a guest: [VIRTIO] "Entropy Device". Each buffer gets at most
+ * VIRTIO_RNG_BYTES_MAX, and the queue is short, so one notification costs a bounded number of
+ * random words.
  *
  * Create it while its VM is created; the VM's struct pci_host destroys it. Pure.
  */

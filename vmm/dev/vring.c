@@ -116,7 +116,7 @@ static uint16_t chains_until(struct vring *vring, uint16_t idx)
 void vring_quiet(struct vring *vring)
 {
 	ASSERT_HELD(&vring->lock);
-	/* With event indices avail_event stays behind, and the driver passes it once in 65536 buffers. */
+	/* With event indices avail_event stays behind; the driver passes it once in 65536 times. */
 	if (!vring->has_event_idx)
 		ring_write_u16(vring, vring->used_gpa + VRING_USED_FLAGS, VRING_USED_F_NO_NOTIFY);
 }
@@ -137,8 +137,8 @@ uint16_t vring_arm(struct vring *vring)
 	for (uint16_t turns = 0; turns <= vring->size; turns++) {
 		armed_at = idx;
 		ring_write_u16(vring, avail_event_gpa(vring), armed_at);
-		/* Our avail_event before our look at the avail index: the driver has them the other way
-		 * round, so either it sees the new event or we see the new index. */
+		/* Our avail_event before our look at the avail index: the driver has them the other
+		 * way round, so either it sees the new event or we see the new index. */
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		idx = avail_idx(vring);
 		if (idx == armed_at)
@@ -351,8 +351,8 @@ static size_t copy_pieces(const struct vring *vring, enum copy_dir dir,
 	return done;
 }
 
-size_t vring_chain_read(const struct vring *vring, const struct vring_chain *chain,
-			uint64_t offset, void *dst, size_t len_bytes)
+size_t vring_chain_read(const struct vring *vring, const struct vring_chain *chain, uint64_t offset,
+			void *dst, size_t len_bytes)
 {
 	return copy_pieces(vring, COPY_FROM_GUEST, chain->pieces, chain->nr_readable, offset, dst,
 			   len_bytes);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device's side of a split virtqueue, [VIRTIO] "Split Virtqueues", with indirect descriptors and
- * event indices. What the driver wrote is read once, checked, and used from the copy.
+ * The device's side of a split virtqueue, [VIRTIO] "Split Virtqueues", with indirect descriptors
+ * and event indices. What the driver wrote is read once, checked, and used from the copy.
  *
  *    driver adds buffers ──► avail ring ──► vring_pop() ──► device works on the chain
  *    driver takes them back ◄── used ring ◄── vring_flush() ◄── vring_put()
  *
- * A driver that breaks the rules (a loop, a chain that is too long or outside RAM, an index that jumps)
- * makes the queue broken: it yields nothing more until it is reset, and its owner tells the driver
- * with DEVICE_NEEDS_RESET. No loop here runs longer than the queue's size allows.
+ * A driver that breaks the rules (a loop, a chain that is too long or outside RAM, an index that
+ * jumps) makes the queue broken: it yields nothing more until it is reset, and its owner tells the
+ * driver with DEVICE_NEEDS_RESET. No loop here runs longer than the queue's size allows.
  *
- * The owner of the struct locks: every call below is made with vring->lock held, except vring_init().
- * The state is plain, apart from the two pointers in front. Pure.
+ * The owner of the struct locks: every call below is made with vring->lock held, except
+ * vring_init(). The state is plain, apart from the two pointers in front. Pure.
  */
 #ifndef VMM_DEV_VRING_H
 #define VMM_DEV_VRING_H
@@ -20,7 +20,7 @@
 #include "kernel/lib/types.h"
 #include "vmm/gmem.h"
 
-#define VRING_SIZE_MAX 256u /* entries in a queue, and descriptors in one chain with indirect ones */
+#define VRING_SIZE_MAX 256u /* entries in a queue; descriptors in one chain, indirect ones too */
 
 /* [VIRTIO] "Reserved Feature Bits" */
 #define VIRTIO_F_INDIRECT_DESC BIT(28)
@@ -54,7 +54,7 @@ static_assert(sizeof(struct vring_desc) == 16, "[VIRTIO] descriptor is 16 bytes"
 #define VRING_USED_F_NO_NOTIFY	   1u
 
 struct vring {
-	const struct gmem *mem;	 /* fixed by vring_init() */
+	const struct gmem *mem; /* fixed by vring_init() */
 	const char *broken_why; /* a constant; NULL: not broken */
 
 	struct lock lock; /* all that follows */
@@ -62,10 +62,10 @@ struct vring {
 	bool is_live;	  /* set up, and the driver may use it */
 	bool has_event_idx, has_indirect;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
-	uint16_t next_avail;	/* next entry of the avail ring to take */
-	uint16_t next_used;	/* used index that the driver can see */
-	uint16_t nr_put;	/* entries put behind it, not yet shown */
-	uint16_t signalled;	/* next_used when the driver was last asked whether it wants to hear */
+	uint16_t next_avail; /* next entry of the avail ring to take */
+	uint16_t next_used;  /* used index that the driver can see */
+	uint16_t nr_put;     /* entries put behind it, not yet shown */
+	uint16_t signalled;  /* next_used when the driver was last asked whether it wants to hear */
 	bool has_signalled;
 };
 
@@ -102,17 +102,17 @@ MUST_CHECK enum hv_err vring_setup(struct vring *vring, uint16_t size, uint64_t 
 void vring_quiet(struct vring *vring);
 
 /*
- * vring_arm - how many chains are there, at most size; whatever is added after them is notified anew
+ * vring_arm - how many chains are there, at most size; what is added after them is notified anew
  *
- * So a device that works off this many and stops loses nothing, and a driver that keeps adding cannot
- * hold the CPU. 0 when the queue is not live, empty or broken.
+ * So a device that works off this many and stops loses nothing, and a driver that keeps adding
+ * cannot hold the CPU. 0 when the queue is not live, empty or broken.
  */
 uint16_t vring_arm(struct vring *vring);
 
 /* vring_pop - take the next chain; false when there is none, or the queue is (now) broken */
 MUST_CHECK bool vring_pop(struct vring *vring, struct vring_chain *chain);
 
-/* vring_unpop - the last nr chains popped were not used: they are next again, and none put is shown */
+/* vring_unpop - the last nr popped were not used: they are next again, and nothing put is shown */
 void vring_unpop(struct vring *vring, uint16_t nr);
 
 /* vring_put - a chain is done, written_bytes of it were written; shown by vring_flush() */
@@ -128,8 +128,8 @@ void vring_break(struct vring *vring, const char *why);
  * Copies between memory and the readable or writable bytes of a chain, starting offset bytes into
  * them. They return how many bytes there were, at most len_bytes.
  */
-size_t vring_chain_read(const struct vring *vring, const struct vring_chain *chain,
-			uint64_t offset, void *dst, size_t len_bytes);
+size_t vring_chain_read(const struct vring *vring, const struct vring_chain *chain, uint64_t offset,
+			void *dst, size_t len_bytes);
 size_t vring_chain_write(const struct vring *vring, const struct vring_chain *chain,
 			 uint64_t offset, const void *src, size_t len_bytes);
 

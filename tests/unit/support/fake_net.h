@@ -10,8 +10,8 @@
 #include "vmm/dev/virtio_net.h"
 
 struct fake_net {
-	struct net_port *port; /* attached; NULL: none */
-	enum hv_err attach_err; /* what the next attach says */
+	struct net_port *port;	      /* attached; NULL: none */
+	enum hv_err attach_err;	      /* what the next attach says */
 	uint8_t frame[NET_FRAME_MAX]; /* the last one sent */
 	size_t frame_len;
 	uint32_t nr_sent; /* lawful ones */

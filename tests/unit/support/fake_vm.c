@@ -150,7 +150,7 @@ static struct vdev_timer *earliest_timer(const struct fake_vm *fake)
 {
 	struct vdev_timer *earliest = NULL;
 
-	list_for_each(at, &fake->timers) {
+	list_for_each (at, &fake->timers) {
 		struct vdev_timer *timer = list_entry(at, struct vdev_timer, in_vm);
 
 		if (timer->deadline_ns != NEVER &&

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VM without CPUs: the services at the end of vmm/vdev.h for tests of guest devices. What a device
- * does to the VM is recorded here; its clock stands still until the test moves it. Several may live
- * at once. Struct vm itself stays unknown: a struct vm * of a test points at one of these.
+ * A VM without CPUs: the services at the end of vmm/vdev.h for tests of guest devices. What a
+ * device does to the VM is recorded here; its clock stands still until the test moves it. Several
+ * may live at once. Struct vm itself stays unknown: a struct vm * of a test points at one of these.
  */
 #ifndef TESTS_FAKE_VM_H
 #define TESTS_FAKE_VM_H
@@ -47,7 +47,7 @@ struct fake_vm {
 	uint64_t random; /* state of a generator that repeats; never 0 */
 };
 
-/* RAM of these sizes, multiples of 2 MiB, filled with zeros; each chunk an allocation of its own. */
+/* RAM of these sizes, multiples of 2 MiB, all zeros; each chunk is an allocation of its own. */
 struct vm *fake_vm_create(uint64_t low_bytes, uint64_t high_bytes);
 void fake_vm_destroy(struct vm *vm); /* NULL is fine; devices and their timers first */
 

@@ -6,9 +6,8 @@
 
 #include <stdlib.h>
 
-#define CAP_ID_MSIX 0x11u
-#define STATUS_SET_UP \
-	(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK)
+#define CAP_ID_MSIX   0x11u
+#define STATUS_SET_UP (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK)
 
 static void must(enum hv_err err)
 {
@@ -31,7 +30,8 @@ static void set_word(struct vdriver_queue *q, uint64_t gpa, uint16_t val)
 
 /* ---- rings ---- */
 
-void vdriver_queue_init(struct vdriver_queue *q, const struct gmem *mem, uint16_t size, uint64_t gpa)
+void vdriver_queue_init(struct vdriver_queue *q, const struct gmem *mem, uint16_t size,
+			uint64_t gpa)
 {
 	*q = (struct vdriver_queue){.mem = mem, .size = size, .desc_gpa = gpa};
 	q->avail_gpa = q->desc_gpa + 16ull * size;
@@ -102,8 +102,8 @@ bool vdriver_take(struct vdriver_queue *q, uint32_t *head, uint32_t *len_bytes)
 
 	if (get_word(q, q->used_gpa + VRING_USED_IDX) == q->used_idx)
 		return false;
-	must(gmem_read(q->mem, q->used_gpa + VRING_USED_RING + 8ull * (q->used_idx % q->size), words,
-		       sizeof(words)));
+	must(gmem_read(q->mem, q->used_gpa + VRING_USED_RING + 8ull * (q->used_idx % q->size),
+		       words, sizeof(words)));
 	q->used_idx++;
 	*head = words[0];
 	*len_bytes = words[1];

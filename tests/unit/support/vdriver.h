@@ -14,7 +14,7 @@ struct vdriver_queue {
 	const struct gmem *mem;
 	uint16_t index, size;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
-	uint16_t next_desc;		/* round and round; tests keep few chains out */
+	uint16_t next_desc;	      /* round and round; tests keep few chains out */
 	uint16_t avail_idx, used_idx; /* free running: added, and taken back */
 };
 
@@ -25,7 +25,8 @@ struct vdriver_buf {
 };
 
 /* Rings of this size from gpa (16-byte aligned) on, zeroed. They take less than 16 KiB. */
-void vdriver_queue_init(struct vdriver_queue *q, const struct gmem *mem, uint16_t size, uint64_t gpa);
+void vdriver_queue_init(struct vdriver_queue *q, const struct gmem *mem, uint16_t size,
+			uint64_t gpa);
 
 void vdriver_put_desc(struct vdriver_queue *q, uint64_t table_gpa, uint16_t at,
 		      const struct vring_desc *desc);
@@ -66,11 +67,11 @@ void vdriver_config_write(struct vdriver *d, uint32_t reg, uint8_t size, uint64_
 uint64_t vdriver_read(struct vdriver *d, uint64_t gpa, uint8_t size);
 void vdriver_write(struct vdriver *d, uint64_t gpa, uint8_t size, uint64_t val);
 
-#define vdriver_get(d, field)                                                     \
-	vdriver_read(d, (d)->common_gpa + offsetof(struct virtio_common, field),  \
+#define vdriver_get(d, field)                                                                      \
+	vdriver_read(d, (d)->common_gpa + offsetof(struct virtio_common, field),                   \
 		     sizeof(((struct virtio_common *)0)->field))
-#define vdriver_set(d, field, val)                                                \
-	vdriver_write(d, (d)->common_gpa + offsetof(struct virtio_common, field), \
+#define vdriver_set(d, field, val)                                                                 \
+	vdriver_write(d, (d)->common_gpa + offsetof(struct virtio_common, field),                  \
 		      sizeof(((struct virtio_common *)0)->field), val)
 
 /* Find the capabilities and let it be bus master. False: no virtio function there. */

@@ -107,9 +107,10 @@ static void add_rx(uint32_t nr, uint32_t len_bytes)
 	uint32_t next = rx.avail_idx;
 
 	for (uint32_t i = 0; i < nr; i++)
-		vdriver_add(&rx,
-			    &(struct vdriver_buf){BUF + BUF_STEP * (next++ % SIZE), len_bytes, true},
-			    1);
+		vdriver_add(
+			&rx,
+			&(struct vdriver_buf){BUF + BUF_STEP * (next++ % SIZE), len_bytes, true},
+			1);
 }
 
 static bool deliver(size_t len_bytes)
@@ -209,7 +210,8 @@ static void sends_frames_of_every_lawful_length(void **state)
 	assert_int_equal(fake_net.nr_sent, 2);
 	assert_int_equal(fake_net.nr_refused, 4);
 	for (int i = 0; i < 6; i++)
-		assert_true(vdriver_take(&tx, &head, &len)); /* each buffer comes back all the same */
+		assert_true(
+			vdriver_take(&tx, &head, &len)); /* each buffer comes back all the same */
 	assert_false(needs_reset());
 }
 
@@ -255,7 +257,8 @@ static void receives_into_one_buffer(void **state)
 
 static void receives_into_a_split_header(void **state)
 {
-	const struct vdriver_buf bufs[] = {{BUF, 7, true}, {BUF + 0x100, 10, true}, {BUF + 0x200, 90, true}};
+	const struct vdriver_buf bufs[] = {
+		{BUF, 7, true}, {BUF + 0x100, 10, true}, {BUF + 0x200, 90, true}};
 	uint32_t head, len;
 	uint16_t one = 1;
 

@@ -421,8 +421,8 @@ static void knows_its_notification_addresses(void **state)
 	assert_false(virtio_pci_notify_addr(&echo.vp, driver.notify_gpa - 4, &index));
 	vdriver_config_write(&driver, PCI_BAR0, 4, LAYOUT_PCI_BARS + 0x100000);
 	assert_false(virtio_pci_notify_addr(&echo.vp, driver.notify_gpa, &index));
-	assert_true(virtio_pci_notify_addr(
-		&echo.vp, LAYOUT_PCI_BARS + 0x100000 + VIRTIO_PCI_NOTIFY, &index));
+	assert_true(virtio_pci_notify_addr(&echo.vp, LAYOUT_PCI_BARS + 0x100000 + VIRTIO_PCI_NOTIFY,
+					   &index));
 	assert_int_equal(index, 0);
 	vdriver_config_write(&driver, PCI_COMMAND, 2, 0);
 	assert_false(virtio_pci_notify_addr(&echo.vp, VIRTIO_PCI_NOTIFY, &index));

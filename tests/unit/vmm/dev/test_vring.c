@@ -29,7 +29,8 @@ static enum hv_err setup(uint16_t size, uint64_t features)
 	enum hv_err err;
 
 	vdriver_queue_init(&driver, mem, size ? size : 1, RINGS);
-	err = vring_setup(&vring, size, driver.desc_gpa, driver.avail_gpa, driver.used_gpa, features);
+	err = vring_setup(&vring, size, driver.desc_gpa, driver.avail_gpa, driver.used_gpa,
+			  features);
 	vring.is_live = err == HV_OK;
 	return err;
 }
@@ -163,7 +164,8 @@ static void copies_through_pieces_and_chunks(void **state)
 
 static void follows_an_indirect_table(void **state)
 {
-	const struct vdriver_buf bufs[] = {{BUF, 1, false}, {BUF + 8, 2, false}, {BUF + 16, 4, true}};
+	const struct vdriver_buf bufs[] = {
+		{BUF, 1, false}, {BUF + 8, 2, false}, {BUF + 16, 4, true}};
 
 	(void)state;
 	vdriver_add_indirect(&driver, TABLE, bufs, 3);
@@ -374,7 +376,8 @@ static void breaks_on_bad_indirect_tables(void **state)
 		const char *why;
 	} rows[] = {
 		{{TABLE, 0, VRING_DESC_F_INDIRECT, 0}, "indirect table is no multiple of 16 bytes"},
-		{{TABLE, 24, VRING_DESC_F_INDIRECT, 0}, "indirect table is no multiple of 16 bytes"},
+		{{TABLE, 24, VRING_DESC_F_INDIRECT, 0},
+		 "indirect table is no multiple of 16 bytes"},
 		{{TABLE, 16 * 257, VRING_DESC_F_INDIRECT, 0}, "indirect table is too long"},
 		{{TABLE, 0xfffffff0, VRING_DESC_F_INDIRECT, 0}, "indirect table is too long"},
 		{{RAM - 8, 16, VRING_DESC_F_INDIRECT, 0}, "indirect table is not in RAM"},
@@ -417,8 +420,9 @@ static void breaks_on_more_pieces_than_it_holds(void **state)
 		vdriver_put_desc(&driver, TABLE, i, &desc);
 	}
 	desc = (struct vring_desc){BUF, 1, VRING_DESC_F_NEXT, 1};
-	vdriver_put_desc(&driver, driver.desc_gpa, 1,
-			 &(struct vring_desc){TABLE, 16 * VRING_SIZE_MAX, VRING_DESC_F_INDIRECT, 0});
+	vdriver_put_desc(
+		&driver, driver.desc_gpa, 1,
+		&(struct vring_desc){TABLE, 16 * VRING_SIZE_MAX, VRING_DESC_F_INDIRECT, 0});
 	breaks_on_desc(desc, "chain has too many descriptors");
 }
 

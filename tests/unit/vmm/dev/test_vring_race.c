@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A driver and a device on two threads, each asleep until the other notifies it. When one
- * notification is lost, both sleep for ever; here, until a deadline. It finds looks and wishes in the
- * wrong order; a missing fence alone shows too seldom on a strongly ordered CPU to be found.
+ * notification is lost, both sleep for ever; here, until a deadline. It finds looks and wishes in
+ * the wrong order; a missing fence alone shows too seldom on a strongly ordered CPU to be found.
  */
 #include <sched.h>
 #include <setjmp.h>

@@ -113,21 +113,23 @@ static void fire_kept(struct timer *timer)
 
 static void set_kept(void *arg)
 {
-	(void)arg;
+	uint64_t in_ns = *(const uint64_t *)arg;
+
 	if (this_cpu()->index == 1)
-		timer_set(&kept, tsc_now() + time_tsc_of_ns(20 * NSEC_PER_MSEC));
+		timer_set(&kept, tsc_now() + time_tsc_of_ns(in_ns));
 }
 
 static void check_cancel(void)
 {
+	uint64_t long_ns = 500 * NSEC_PER_MSEC, short_ns = NSEC_PER_MSEC;
+
 	timer_init(&kept, fire_kept);
-	cpu_call_others(set_kept, NULL);
+	cpu_call_others(set_kept, &long_ns);
 	timer_cancel(&kept);
-	wait_ns(40 * NSEC_PER_MSEC);
+	wait_ns(long_ns + short_ns);
 	ASSERT(nr_kept == 0);
-	cpu_call_others(set_kept, NULL);
-	wait_ns(40 * NSEC_PER_MSEC);
-	ASSERT(__atomic_load_n(&nr_kept, __ATOMIC_ACQUIRE) == 1);
+	cpu_call_others(set_kept, &short_ns);
+	wait_until(&nr_kept, 1);
 	log_info("check", "a timer of another CPU is cancelled");
 }
 

@@ -3,6 +3,7 @@
 #include "boot/after_boot.h"
 #include "boot/multiboot2.h"
 #include "boot/pvh.h"
+#include "drivers/drivers.h"
 #include "kernel/acpi.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu_hw.h"
@@ -12,12 +13,14 @@
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/memory_init.h"
+#include "kernel/mitigations.h"
 #include "kernel/paging.h"
 #include "kernel/panic.h"
 #include "kernel/pci.h"
 #include "kernel/serial.h"
 #include "kernel/time.h"
 #include "kernel/time_hw.h"
+#include "net/uplink.h"
 
 #define BOOT_MAPPED_BYTES (4 * GIB) /* by entry.S, in the direct map */
 
@@ -131,7 +134,10 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	cpu_init_features();
 	time_init();
 	cpu_set_online();
+	log_info("cpu", "side channels: %s", mitigations_text());
 	pci_init();
+	drivers_init();
+	net_uplink_init();
 	cpu_start_others(run);
 	log_info("boot", "up after %llu ms", time_now_ns() / NSEC_PER_MSEC);
 	after_boot();

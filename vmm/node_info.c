@@ -8,7 +8,6 @@
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
-#include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/mitigations.h"
 #include "kernel/paging.h"
@@ -85,7 +84,6 @@ void node_info_init(const char *boot_protocol)
 	read_cpu_model(identity.cpu_model, sizeof(identity.cpu_model));
 	if (!read_smbios_uuid(identity.machine_id))
 		make_machine_id(identity.machine_id);
-	log_info("node", "%s; mitigations %s", identity.cpu_model, identity.mitigations);
 }
 
 static void read_nics(struct ctl_node_info *out)

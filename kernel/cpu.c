@@ -20,6 +20,8 @@
 #define XCR0_HANDLED (XCR0_X87 | BIT(1) | BIT(2) | BIT(5) | BIT(6) | BIT(7) | BIT(9))
 #define XCR0_AVX512  (BIT(5) | BIT(6) | BIT(7))
 
+#define CPUID_1_EDX_MCA BIT(14)
+
 extern char boot_cpu_stacks[];
 
 static struct cpu cpus[CPU_MAX];
@@ -96,9 +98,25 @@ static void enable_xsave(void)
 	xsetbv(0, xcr0 | XCR0_X87);
 }
 
+/* Let every bank report; what is left from before the boot was for firmware to see. */
+static void enable_machine_checks(void)
+{
+	uint64_t nr_banks;
+
+	if (!(cpuid(1, 0).edx & CPUID_1_EDX_MCA))
+		return;
+	nr_banks = rdmsr(MSR_MCG_CAP) & 0xff;
+	for (uint32_t i = 0; i < nr_banks; i++) {
+		(void)!wrmsr_safe(MSR_MC0_CTL + 4 * i, ~0ull);
+		(void)!wrmsr_safe(MSR_MC0_STATUS + 4 * i, 0);
+	}
+	write_cr4(read_cr4() | CR4_MCE);
+}
+
 void cpu_init_features(void)
 {
-	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE);
+	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
+	enable_machine_checks();
 	enable_xsave();
 }
 

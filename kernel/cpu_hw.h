@@ -17,6 +17,7 @@
 #define MSR_GS_BASE	 0xc0000101u
 #define MSR_MCG_CAP	 0x179u
 #define MSR_MCG_STATUS	 0x17au
+#define MSR_MC0_CTL	 0x400u
 #define MSR_MC0_STATUS	 0x401u /* each bank's registers four further */
 
 #define EFER_NXE BIT(11)

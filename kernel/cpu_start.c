@@ -10,6 +10,7 @@
 #include "kernel/acpi.h"
 #include "kernel/apic.h"
 #include "kernel/cpu_hw.h"
+#include "kernel/lib/lock.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
@@ -20,6 +21,8 @@
 #define STARTUP_SETTLE_NS (200 * NSEC_PER_USEC)
 #define ANSWER_POLL_NS	  (50 * NSEC_PER_USEC)
 #define ANSWER_TIMEOUT_NS NSEC_PER_SEC
+#define TSC_ROUNDS	  100
+#define TSC_APART_MAX_NS  NSEC_PER_USEC
 
 extern const char ap_trampoline[], ap_trampoline_end[];
 void ap_entry(void);
@@ -27,6 +30,52 @@ void ap_entry(void);
 uint64_t ap_cr3, ap_boot_stack; /* read by ap_trampoline.S */
 static struct cpu *starting;
 static void (*run_when_up)(void);
+
+/*
+ * Both CPUs read their TSCs in turn; a reading below the other's last one shows how far apart they
+ * are. Guests' vCPUs move between CPUs and must not see time go back.
+ */
+static struct {
+	struct lock lock;
+	uint64_t last, worst_ticks; /* under lock */
+	uint32_t nr_arrived, nr_left; /* two more for each CPU; never taken back, lest one miss it */
+} tsc_check;
+
+static void wait_for_both(uint32_t *counter, uint32_t index)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) < 2 * index)
+		cpu_pause();
+}
+
+/* On the CPU of that index and, at the same time, on the boot CPU. */
+static void compare_tsc(uint32_t index)
+{
+	wait_for_both(&tsc_check.nr_arrived, index);
+	for (unsigned i = 0; i < TSC_ROUNDS; i++) {
+		uint64_t now;
+
+		lock_take(&tsc_check.lock);
+		now = tsc_now();
+		if (now < tsc_check.last)
+			tsc_check.worst_ticks = MAX(tsc_check.worst_ticks, tsc_check.last - now);
+		tsc_check.last = now;
+		lock_release(&tsc_check.lock);
+	}
+	wait_for_both(&tsc_check.nr_left, index);
+}
+
+static void check_tsc_of(uint32_t index)
+{
+	uint64_t apart_ns;
+
+	tsc_check.last = tsc_check.worst_ticks = 0;
+	compare_tsc(index);
+	apart_ns = time_ns_of_tsc(tsc_check.worst_ticks);
+	if (apart_ns > TSC_APART_MAX_NS)
+		log_warn("cpu", "the TSC of CPU %u is %lu ns apart; clocks of guests may jump", index,
+			 apart_ns);
+}
 
 /* The first C of such a CPU, on its own stack. */
 void ap_entry(void)
@@ -38,6 +87,7 @@ void ap_entry(void)
 	apic_init_cpu();
 	cpu_init_features();
 	cpu_set_online();
+	compare_tsc(cpu->index);
 	run_when_up();
 }
 
@@ -77,8 +127,10 @@ static bool start_one(uint32_t apic_id)
 	starting = cpu_at(index);
 	cpu_prepare(starting, arch, index, stacks);
 	ap_boot_stack = gdt_stack_top(stacks);
-	if (wake(apic_id, index))
+	if (wake(apic_id, index)) {
+		check_tsc_of(index);
 		return true;
+	}
 	/* Should it answer late, it must not find another one's stack: put it back to sleep. */
 	apic_send_init(apic_id);
 	log_warn("cpu", "the CPU with APIC ID %u does not answer, left out", apic_id);

@@ -38,3 +38,5 @@ control-pure := vmm/control.c vmm/control_vm.c vmm/control_check.c vmm/control_i
         vmm/images.c vmm/console.c
 kernel-y += $(control-pure) vmm/control_machine.c vmm/node_info.c
 pure-y += $(control-pure)
+kernel-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c
+pure-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c

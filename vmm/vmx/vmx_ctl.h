@@ -16,6 +16,7 @@ struct vmx_cap { /* as RDMSR gave them */
 	uint64_t pin, cpu, cpu2, exit, entry; /* the TRUE ones; low half allowed-0, high half allowed-1 */
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	uint64_t ept_vpid;
+	uint8_t phys_bits; /* width of a physical address, by CPUID; 0: not known */
 };
 
 struct vmx_ctl {

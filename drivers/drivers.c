@@ -15,7 +15,8 @@ static const struct pci_driver *const drivers[] = {
 static bool matches(const struct pci_driver *driver, const struct pci_device *dev)
 {
 	for (uint32_t i = 0; i < driver->nr_matches; i++)
-		if (driver->matches[i].vendor == dev->vendor && driver->matches[i].device == dev->device)
+		if (driver->matches[i].vendor == dev->vendor &&
+		    driver->matches[i].device == dev->device)
 			return true;
 	return false;
 }
@@ -35,14 +36,14 @@ static void bind(struct pci_device *dev)
 
 	if (!driver) {
 		if (dev->class_code >> 16 == CLASS_NETWORK)
-			log_info("drivers", "%02x:%02x.%u: no driver for network device %04x:%04x", dev->at.bus,
-				 dev->at.dev, dev->at.fn, dev->vendor, dev->device);
+			log_info("drivers", "%02x:%02x.%u: no driver for network device %04x:%04x",
+				 dev->at.bus, dev->at.dev, dev->at.fn, dev->vendor, dev->device);
 		return;
 	}
 	err = driver->attach(dev);
 	if (err != HV_OK)
-		log_warn("drivers", "%02x:%02x.%u: %s could not use it: %s", dev->at.bus, dev->at.dev,
-			 dev->at.fn, driver->name, hv_strerror(err));
+		log_warn("drivers", "%02x:%02x.%u: %s could not use it: %s", dev->at.bus,
+			 dev->at.dev, dev->at.fn, driver->name, hv_strerror(err));
 }
 
 void drivers_init(void)
@@ -50,6 +51,7 @@ void drivers_init(void)
 	for (uint32_t i = 0; i < pci_count(); i++)
 		bind(pci_at(i));
 	if (nic_count() == 0)
-		log_warn("drivers", "this machine has no network card that Billet can drive (it can: Intel "
-				    "82540EM and 82545EM): no controller will be reached");
+		log_warn("drivers",
+			 "this machine has no network card that Billet can drive (it can: Intel "
+			 "82540EM and 82545EM): no controller will be reached");
 }

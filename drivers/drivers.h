@@ -14,11 +14,11 @@ struct pci_driver {
 	const char *name;
 	const struct pci_match *matches;
 	uint32_t nr_matches;
-	/* Takes the device for ever. On an error it has said in the log why, and given back what it took. */
+	/* Takes the device for ever. On an error what it took is given back. */
 	enum hv_err (*attach)(struct pci_device *dev);
 };
 
-/* drivers_init - bind a driver to each device that has one; boot CPU, once, after pci_init() and time */
+/* drivers_init - bind a driver to each device that has one; boot CPU, after pci_init() */
 void drivers_init(void);
 
 #endif

@@ -2,10 +2,11 @@
 /*
  * The registers of the e1000: reset, address, rings, interrupt.
  *
- * Receiving happens in the interrupt handler and on its CPU only, so it needs no lock, and the handler
- * may call into the switch. Sending comes from any CPU, under tx_lock. Frames are copied into the
- * transmit ring, so nobody waits for their completion and its interrupt stays off: each send takes back
- * what the card is done with. A card that was pulled out reads all ones and is left alone from then on.
+ * Receiving happens in the interrupt handler and on its CPU only, so it needs no lock, and the
+ * handler may call into the switch. Sending comes from any CPU, under tx_lock. Frames are copied
+ * into the transmit ring, so nobody waits for their completion and its interrupt stays off: each
+ * send takes back what the card is done with. A card that was pulled out reads all ones and is left
+ * alone from then on.
  *
  * Source: [E1000] "Register Descriptions", "General Initialization and Reset Operation".
  */
@@ -96,9 +97,9 @@ static_assert((PAGE_SIZE << BUFFERS_ORDER) >= E1000_BUFFERS_BYTES, "buffers fit 
 struct e1000 {
 	struct nic nic;
 	volatile uint32_t *registers;
-	bool is_gone; /* reads all ones */
+	bool is_gone;					  /* reads all ones */
 	hpa_t rx_descs, rx_buffers, tx_descs, tx_buffers; /* HPA_NONE: not taken */
-	struct e1000_rx_ring rx; /* the interrupt handler's */
+	struct e1000_rx_ring rx;			  /* the interrupt handler's */
 	struct lock tx_lock;
 	struct e1000_tx_ring tx; /* under tx_lock */
 };
@@ -191,13 +192,15 @@ static enum hv_err alloc_rings(struct e1000 *card)
 	card->tx_descs = pages_alloc(RING_ORDER);
 	card->rx_buffers = pages_alloc(BUFFERS_ORDER);
 	card->tx_buffers = pages_alloc(BUFFERS_ORDER);
-	if (card->rx_descs == HPA_NONE || card->tx_descs == HPA_NONE || card->rx_buffers == HPA_NONE ||
-	    card->tx_buffers == HPA_NONE) {
+	if (card->rx_descs == HPA_NONE || card->tx_descs == HPA_NONE ||
+	    card->rx_buffers == HPA_NONE || card->tx_buffers == HPA_NONE) {
 		free_rings(card);
 		return HV_ENOMEM;
 	}
-	e1000_rx_init(&card->rx, hva_of(card->rx_descs), hva_of(card->rx_buffers), card->rx_buffers);
-	e1000_tx_init(&card->tx, hva_of(card->tx_descs), hva_of(card->tx_buffers), card->tx_buffers);
+	e1000_rx_init(&card->rx, hva_of(card->rx_descs), hva_of(card->rx_buffers),
+		      card->rx_buffers);
+	e1000_tx_init(&card->tx, hva_of(card->tx_descs), hva_of(card->tx_buffers),
+		      card->tx_buffers);
 	return HV_OK;
 }
 
@@ -222,8 +225,9 @@ static void set_up(struct e1000 *card)
 	reg_write(card, REG_TCTL, TCTL_EN | TCTL_CT_15 | TCTL_COLD_FD);
 
 	reg_write(card, REG_ITR, ITR_50_US);
-	reg_write(card, REG_CTRL, (reg_read(card, REG_CTRL) & ~(CTRL_LRST | CTRL_ILOS | CTRL_PHY_RST)) |
-					  CTRL_SLU | CTRL_ASDE);
+	reg_write(card, REG_CTRL,
+		  (reg_read(card, REG_CTRL) & ~(CTRL_LRST | CTRL_ILOS | CTRL_PHY_RST)) | CTRL_SLU |
+			  CTRL_ASDE);
 }
 
 static void read_link(struct e1000 *card)
@@ -244,11 +248,12 @@ static void log_link(struct e1000 *card)
 		fmt(link, sizeof(link), "link up %u Mb/s", card->nic.speed_mbps);
 	else
 		fmt(link, sizeof(link), "no link");
-	log_info("e1000", "%s: %02x:%02x:%02x:%02x:%02x:%02x, %s", card->nic.location, mac[0], mac[1],
-		 mac[2], mac[3], mac[4], mac[5], link);
+	log_info("e1000", "%s: %02x:%02x:%02x:%02x:%02x:%02x, %s", card->nic.location, mac[0],
+		 mac[1], mac[2], mac[3], mac[4], mac[5], link);
 }
 
-static void receive_one(struct e1000 *card, enum e1000_rx kind, const uint8_t *frame, size_t len_bytes)
+static void receive_one(struct e1000 *card, enum e1000_rx kind, const uint8_t *frame,
+			size_t len_bytes)
 {
 	switch (kind) {
 	case E1000_RX_FRAME:
@@ -340,9 +345,11 @@ static enum hv_err map_registers(struct e1000 *card, struct pci_device *dev)
 
 	if (err != HV_OK)
 		return err;
-	if (dev->bars[0].is_io || dev->bars[0].base == 0 || dev->bars[0].len_bytes < REGISTERS_BYTES)
+	if (dev->bars[0].is_io || dev->bars[0].base == 0 ||
+	    dev->bars[0].len_bytes < REGISTERS_BYTES)
 		return HV_EIO;
-	pci_command(&pci_machine, dev, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, PCI_COMMAND_INTX_DISABLE);
+	pci_command(&pci_machine, dev, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
+		    PCI_COMMAND_INTX_DISABLE);
 	card->registers = mmio_map(dev->bars[0].base, REGISTERS_BYTES);
 	return card->registers ? HV_OK : HV_ENOMEM;
 }
@@ -389,8 +396,8 @@ static enum hv_err attach(struct pci_device *dev)
 		return HV_ENOMEM;
 	card->rx_descs = card->rx_buffers = card->tx_descs = card->tx_buffers = HPA_NONE;
 	card->nic.ops = &e1000_ops;
-	fmt(card->nic.location, sizeof(card->nic.location), "%02x:%02x.%u", dev->at.bus, dev->at.dev,
-	    dev->at.fn);
+	fmt(card->nic.location, sizeof(card->nic.location), "%02x:%02x.%u", dev->at.bus,
+	    dev->at.dev, dev->at.fn);
 
 	err = bring_up(card, dev);
 	if (err != HV_OK)

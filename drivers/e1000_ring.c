@@ -12,7 +12,8 @@ static uint32_t after(uint32_t index)
 	return (index + 1) % E1000_RING_ENTRIES;
 }
 
-void e1000_rx_init(struct e1000_rx_ring *ring, void *descs, const void *buffers, uint64_t buffers_bus)
+void e1000_rx_init(struct e1000_rx_ring *ring, void *descs, const void *buffers,
+		   uint64_t buffers_bus)
 {
 	*ring = (struct e1000_rx_ring){.descs = descs, .buffers = buffers};
 	for (uint32_t i = 0; i < E1000_RING_ENTRIES; i++)
@@ -21,7 +22,8 @@ void e1000_rx_init(struct e1000_rx_ring *ring, void *descs, const void *buffers,
 
 void e1000_tx_init(struct e1000_tx_ring *ring, void *descs, void *buffers, uint64_t buffers_bus)
 {
-	*ring = (struct e1000_tx_ring){.descs = descs, .buffers = buffers, .buffers_bus = buffers_bus};
+	*ring = (struct e1000_tx_ring){
+		.descs = descs, .buffers = buffers, .buffers_bus = buffers_bus};
 }
 
 enum e1000_rx e1000_rx_look(struct e1000_rx_ring *ring, const uint8_t **frame, size_t *len_bytes)

@@ -19,7 +19,7 @@
 #define E1000_RING_ENTRIES 256u
 #define E1000_BUFFER_BYTES 2048u
 #define E1000_FRAME_MIN	   14u
-#define E1000_FRAME_SHORT  60u /* on the wire, without FCS; shorter ones are filled up with zeros */
+#define E1000_FRAME_SHORT  60u /* on the wire, without FCS; filled up to it with zeros */
 
 struct e1000_rx_desc {
 	uint64_t addr;
@@ -29,8 +29,8 @@ struct e1000_rx_desc {
 };
 static_assert(sizeof(struct e1000_rx_desc) == 16, "[E1000] receive descriptor");
 
-#define E1000_RXD_DD  0x01u /* status: the card is done with it */
-#define E1000_RXD_EOP 0x02u /* status: the last one of its frame */
+#define E1000_RXD_DD	 0x01u /* status: the card is done with it */
+#define E1000_RXD_EOP	 0x02u /* status: the last one of its frame */
 /* errors: CRC, symbol, sequence, carrier extension, data. The others speak of TCP and IP. */
 #define E1000_RXD_ERRORS 0x97u
 
@@ -64,8 +64,12 @@ struct e1000_tx_ring {
 	uint32_t oldest, tail;
 };
 
-/* Memory: zeroed, E1000_RING_BYTES and E1000_BUFFERS_BYTES of it; buffers_bus is where the card sees it. */
-void e1000_rx_init(struct e1000_rx_ring *ring, void *descs, const void *buffers, uint64_t buffers_bus);
+/*
+ * Memory: zeroed, E1000_RING_BYTES and E1000_BUFFERS_BYTES of it; the card sees the buffers at
+ * buffers_bus.
+ */
+void e1000_rx_init(struct e1000_rx_ring *ring, void *descs, const void *buffers,
+		   uint64_t buffers_bus);
 void e1000_tx_init(struct e1000_tx_ring *ring, void *descs, void *buffers, uint64_t buffers_bus);
 
 enum e1000_rx { E1000_RX_NONE, E1000_RX_FRAME, E1000_RX_PART, E1000_RX_BAD };

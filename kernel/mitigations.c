@@ -37,22 +37,22 @@ static const char *const names[SIDE_CHANNELS] = {
 
 static uint32_t needed_on_intel(const struct cpu_facts *facts)
 {
-	uint64_t not = facts->has_arch_caps ? facts->arch_caps : 0;
+	uint64_t unaffected = facts->has_arch_caps ? facts->arch_caps : 0;
 	uint32_t needed = BIT(SIDE_SPECTRE_V2);
 
-	if (!(not & (ARCH_RDCL_NO | ARCH_L1D_FLUSH_NO)))
+	if (!(unaffected & (ARCH_RDCL_NO | ARCH_L1D_FLUSH_NO)))
 		needed |= BIT(SIDE_L1TF);
-	if (!(not & ARCH_MDS_NO))
+	if (!(unaffected & ARCH_MDS_NO))
 		needed |= BIT(SIDE_MDS);
-	if (facts->has_rtm && !(not & ARCH_TAA_NO))
+	if (facts->has_rtm && !(unaffected & ARCH_TAA_NO))
 		needed |= BIT(SIDE_TAA);
-	if ((not & ARCH_MMIO_NO) != ARCH_MMIO_NO)
+	if ((unaffected & ARCH_MMIO_NO) != ARCH_MMIO_NO)
 		needed |= BIT(SIDE_MMIO_STALE_DATA);
-	if (!(not & ARCH_BHI_NO))
+	if (!(unaffected & ARCH_BHI_NO))
 		needed |= BIT(SIDE_BHI);
-	if (facts->has_avx2 && !(not & ARCH_GDS_NO))
+	if (facts->has_avx2 && !(unaffected & ARCH_GDS_NO))
 		needed |= BIT(SIDE_GDS);
-	if (!(not & ARCH_ITS_NO))
+	if (!(unaffected & ARCH_ITS_NO))
 		needed |= BIT(SIDE_ITS);
 	return needed;
 }
@@ -97,6 +97,7 @@ void mitigations_describe(uint32_t needed, uint32_t in_force, char *dst, size_t 
 	if (missing) {
 		if (at > 0)
 			at = append(dst, cap, at, "; ");
-		append_names(dst, cap, at, at > 0 ? "missing:" : "none in force; missing:", missing);
+		append_names(dst, cap, at,
+			     at > 0 ? "missing:" : "none in force; missing:", missing);
 	}
 }

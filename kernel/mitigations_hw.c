@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this CPU says of itself. Nothing is in force until the entry path does it and says so here. */
+/* What this CPU says of itself. Nothing is in force until the entry path does it. */
 #include "kernel/cpu_hw.h"
 #include "kernel/mitigations.h"
 

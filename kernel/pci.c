@@ -8,14 +8,14 @@
 #define DEVICES 32u
 #define FUNCS	8u
 
-#define HEADER_TYPE	       0x7fu
-#define HEADER_MULTI_FUNCTION  0x80u
-#define HEADER_TYPE_DEVICE     0u
-#define HEADER_TYPE_BRIDGE     1u
-#define STATUS_HAS_CAPS	       0x0010u
-#define VENDOR_NONE	       0xffffu
-#define CAPS_FIRST	       0x40u
-#define CAPS_MOST	       48u /* as many as fit: (256 - 64) / 4 */
+#define HEADER_TYPE		0x7fu
+#define HEADER_MULTI_FUNCTION	0x80u
+#define HEADER_TYPE_DEVICE	0u
+#define HEADER_TYPE_BRIDGE	1u
+#define STATUS_HAS_CAPS		0x0010u
+#define VENDOR_NONE		0xffffu
+#define CAPS_FIRST		0x40u
+#define CAPS_MOST		48u /* as many as fit: (256 - 64) / 4 */
 #define CLASS_BRIDGE_PCI_TO_PCI 0x0604u
 
 /* [PCI] "Base Addresses" */
@@ -37,21 +37,22 @@
 #define MSI_DATA_64BIT	     0x0cu
 
 /* [PCI] "MSI-X Capability and Table Structures" */
-#define MSIX_CONTROL	     0x02u
-#define MSIX_CONTROL_SIZE    0x07ffu
-#define MSIX_CONTROL_MASKED  0x4000u
-#define MSIX_CONTROL_ENABLE  0x8000u
-#define MSIX_TABLE	     0x04u
-#define MSIX_TABLE_BAR	     0x7u
-#define MSIX_ENTRY_WORDS     4u
+#define MSIX_CONTROL	    0x02u
+#define MSIX_CONTROL_SIZE   0x07ffu
+#define MSIX_CONTROL_MASKED 0x4000u
+#define MSIX_CONTROL_ENABLE 0x8000u
+#define MSIX_TABLE	    0x04u
+#define MSIX_TABLE_BAR	    0x7u
+#define MSIX_ENTRY_WORDS    4u
 
-static uint32_t read_at(const struct pci_access *access, struct pci_addr at, uint32_t reg, uint32_t size)
+static uint32_t read_at(const struct pci_access *access, struct pci_addr at, uint32_t reg,
+			uint32_t size)
 {
 	return access->read(access->arg, at, reg, size);
 }
 
-static uint32_t dev_read(const struct pci_access *access, const struct pci_device *dev, uint32_t reg,
-			 uint32_t size)
+static uint32_t dev_read(const struct pci_access *access, const struct pci_device *dev,
+			 uint32_t reg, uint32_t size)
 {
 	return read_at(access, dev->at, reg, size);
 }
@@ -123,8 +124,9 @@ struct scan {
 	const struct pci_access *access;
 	struct pci_device *out;
 	uint32_t cap, found;
-	uint64_t is_known[BUSES / 64]; /* one bit a bus, so that no loop of bridges is walked twice */
-	uint8_t buses[BUSES];	       /* known ones, in the order in which they are scanned */
+	uint64_t is_known[BUSES /
+			  64]; /* one bit a bus, so that no loop of bridges is walked twice */
+	uint8_t buses[BUSES];  /* known ones, in the order in which they are scanned */
 	uint32_t nr_buses;
 };
 
@@ -175,7 +177,8 @@ uint32_t pci_scan(const struct pci_access *access, struct pci_device *out, uint3
 }
 
 /* All ones into one register of a BAR, what comes back, and the old value again. */
-static uint32_t probe_mask(const struct pci_access *access, const struct pci_device *dev, uint32_t reg)
+static uint32_t probe_mask(const struct pci_access *access, const struct pci_device *dev,
+			   uint32_t reg)
 {
 	uint32_t old = dev_read(access, dev, reg, 4), mask;
 
@@ -213,7 +216,8 @@ enum hv_err pci_size_bars(const struct pci_access *access, struct pci_device *de
 	return HV_OK;
 }
 
-void pci_command(const struct pci_access *access, const struct pci_device *dev, uint16_t set, uint16_t clear)
+void pci_command(const struct pci_access *access, const struct pci_device *dev, uint16_t set,
+		 uint16_t clear)
 {
 	uint32_t command = dev_read(access, dev, PCI_REG_COMMAND, 2);
 
@@ -239,8 +243,8 @@ uint8_t pci_find_cap(const struct pci_access *access, const struct pci_device *d
 	return 0;
 }
 
-enum hv_err pci_msi_enable(const struct pci_access *access, const struct pci_device *dev, uint64_t addr,
-			   uint32_t data)
+enum hv_err pci_msi_enable(const struct pci_access *access, const struct pci_device *dev,
+			   uint64_t addr, uint32_t data)
 {
 	uint32_t cap = pci_find_cap(access, dev, PCI_CAP_MSI), control;
 	bool is_64bit;
@@ -256,7 +260,8 @@ enum hv_err pci_msi_enable(const struct pci_access *access, const struct pci_dev
 	dev_write(access, dev, cap + MSI_ADDR, 4, (uint32_t)addr);
 	if (is_64bit)
 		dev_write(access, dev, cap + MSI_ADDR_HIGH, 4, (uint32_t)(addr >> 32));
-	dev_write(access, dev, cap + (is_64bit ? MSI_DATA_64BIT : MSI_DATA_32BIT), 2, data & 0xffff);
+	dev_write(access, dev, cap + (is_64bit ? MSI_DATA_64BIT : MSI_DATA_32BIT), 2,
+		  data & 0xffff);
 	control = (control & ~MSI_CONTROL_MULTIPLE) | MSI_CONTROL_ENABLE;
 	dev_write(access, dev, cap + MSI_CONTROL, 2, control);
 	pci_command(access, dev, PCI_COMMAND_INTX_DISABLE, 0);

@@ -4,8 +4,8 @@
  *
  * Everything up to pci_init() is pure: it reads and writes configuration space through the pair of
  * functions it is given, and copes with any content, so also with a device that was pulled out and
- * answers all ones. Enumeration writes nothing; it takes bus numbers as firmware assigned them, from
- * bus 0 through the bridges.
+ * answers all ones. Enumeration writes nothing; it takes bus numbers as firmware assigned them,
+ * from bus 0 through the bridges.
  *
  * Source: [PCI] "Configuration Space", "Message Signaled Interrupts", "Capabilities List".
  */
@@ -44,7 +44,7 @@ struct pci_addr {
 };
 
 struct pci_access {
-	/* size is 1, 2 or 4, reg a multiple of it below 256; a read of what is not there is all ones */
+	/* size: 1, 2 or 4; reg: a multiple of it below 256. What is not there reads all ones. */
 	uint32_t (*read)(void *arg, struct pci_addr at, uint32_t reg, uint32_t size);
 	void (*write)(void *arg, struct pci_addr at, uint32_t reg, uint32_t size, uint32_t val);
 	void *arg;
@@ -59,7 +59,8 @@ struct pci_bar {
 struct pci_device {
 	struct pci_addr at;
 	uint16_t vendor, device;
-	uint32_t class_code; /* class, subclass, programming interface: 0x020000 is an Ethernet NIC */
+	uint32_t class_code; /* class, subclass, programming interface: 0x020000 is an Ethernet NIC
+			      */
 	uint8_t revision;
 	uint8_t header_type; /* without the multi-function bit: 0 device, 1 bridge */
 	uint8_t irq_line;    /* what firmware wrote: the GSI on PCs whose PIRQs go to IOAPIC pins */
@@ -79,7 +80,8 @@ uint32_t pci_scan(const struct pci_access *access, struct pci_device *out, uint3
 MUST_CHECK enum hv_err pci_size_bars(const struct pci_access *access, struct pci_device *dev);
 
 /* pci_command - set and clear bits of the command register */
-void pci_command(const struct pci_access *access, const struct pci_device *dev, uint16_t set, uint16_t clear);
+void pci_command(const struct pci_access *access, const struct pci_device *dev, uint16_t set,
+		 uint16_t clear);
 
 /* pci_find_cap - register offset of a capability, 0 when there is none (or the list is broken) */
 uint8_t pci_find_cap(const struct pci_access *access, const struct pci_device *dev, uint8_t id);
@@ -101,14 +103,16 @@ struct pci_msix {
 /*
  * pci_msix_find - where the MSI-X table is; pci_size_bars() comes first
  *
- * Errors:  HV_ENOTSUP - no MSI-X capability; HV_EPROTO - its table does not lie inside a memory BAR.
+ * Errors:  HV_ENOTSUP - no MSI-X capability; HV_EPROTO - its table does not lie inside a memory
+ * BAR.
  */
 MUST_CHECK enum hv_err pci_msix_find(const struct pci_access *access, const struct pci_device *dev,
 				     struct pci_msix *out);
 /* pci_msix_set - fill and unmask one entry of the mapped table */
 void pci_msix_set(volatile uint32_t *table, uint32_t index, uint64_t addr, uint32_t data);
-/* pci_msix_enable - let the entries raise interrupts, and INTx off. HV_ENOTSUP: no such capability. */
-MUST_CHECK enum hv_err pci_msix_enable(const struct pci_access *access, const struct pci_device *dev);
+/* pci_msix_enable - let the entries raise interrupts, and INTx off. HV_ENOTSUP: has no MSI-X. */
+MUST_CHECK enum hv_err pci_msix_enable(const struct pci_access *access,
+				       const struct pci_device *dev);
 
 /* ---- this machine (kernel/pci_hw.c) ---- */
 

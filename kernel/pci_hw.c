@@ -22,7 +22,8 @@ static struct lock lock; /* the pair of ports, and the maps while they grow */
 static volatile uint8_t *ecam_maps[256];
 static bool ecam_failed[256];
 
-static struct pci_device devices[PCI_DEVICES_MAX]; /* fixed after pci_init() but for bars' lengths */
+static struct pci_device
+	devices[PCI_DEVICES_MAX]; /* fixed after pci_init() but for bars' lengths */
 static uint32_t nr_devices;
 
 static uint64_t ecam_hpa(uint8_t bus)
@@ -51,7 +52,8 @@ static volatile uint8_t *ecam_of(struct pci_addr at)
 static void ports_select(struct pci_addr at, uint32_t reg)
 {
 	out32(PORT_CONFIG_ADDRESS, CONFIG_ADDRESS_ENABLE | (uint32_t)at.bus << 16 |
-					   (uint32_t)at.dev << 11 | (uint32_t)at.fn << 8 | (reg & 0xfc));
+					   (uint32_t)at.dev << 11 | (uint32_t)at.fn << 8 |
+					   (reg & 0xfc));
 }
 
 static uint32_t ports_read(struct pci_addr at, uint32_t reg, uint32_t size)
@@ -148,13 +150,15 @@ void pci_init(void)
 	uint32_t found = pci_scan(&pci_machine, devices, PCI_DEVICES_MAX);
 
 	nr_devices = MIN(found, PCI_DEVICES_MAX);
-	log_info("pci", "%u functions, configuration by %s", found, ecam_maps[0] ? "ECAM" : "ports");
+	log_info("pci", "%u functions, configuration by %s", found,
+		 ecam_maps[0] ? "ECAM" : "ports");
 	if (found > PCI_DEVICES_MAX)
 		log_warn("pci", "the last %u functions are left out", found - PCI_DEVICES_MAX);
 	for (uint32_t i = 0; i < nr_devices; i++)
-		log_dbg("pci", "%02x:%02x.%u: %04x:%04x class %06x irq %u pin %u", devices[i].at.bus,
-			devices[i].at.dev, devices[i].at.fn, devices[i].vendor, devices[i].device,
-			devices[i].class_code, devices[i].irq_line, devices[i].irq_pin);
+		log_dbg("pci", "%02x:%02x.%u: %04x:%04x class %06x irq %u pin %u",
+			devices[i].at.bus, devices[i].at.dev, devices[i].at.fn, devices[i].vendor,
+			devices[i].device, devices[i].class_code, devices[i].irq_line,
+			devices[i].irq_pin);
 }
 
 uint32_t pci_count(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two kinds of entry point, one walk over structures: a formatted part with its length, then strings. */
+/* Two kinds of entry point, one walk over structures: fields of a given length, then strings. */
 #include "kernel/smbios.h"
 
 #include "kernel/lib/bytes.h"
@@ -8,21 +8,21 @@
 #define ENTRY_ALIGN 16u
 
 /* [SMBIOS] "SMBIOS 3.0 (64-bit) Entry Point" */
-#define ENTRY3_LEN_MIN	    24u
-#define ENTRY3_LEN	    6u
-#define ENTRY3_TABLE_MAX    12u
-#define ENTRY3_TABLE_ADDR   16u
+#define ENTRY3_LEN_MIN	  24u
+#define ENTRY3_LEN	  6u
+#define ENTRY3_TABLE_MAX  12u
+#define ENTRY3_TABLE_ADDR 16u
 
 /* [SMBIOS] "SMBIOS 2.1 (32-bit) Entry Point" */
-#define ENTRY2_LEN_MIN	    30u /* some firmware says 30 for 31, which an early edition did too */
-#define ENTRY2_LEN	    5u
-#define ENTRY2_TABLE_BYTES  22u
-#define ENTRY2_TABLE_ADDR   24u
+#define ENTRY2_LEN_MIN	   30u /* some firmware says 30 for 31, which an early edition did too */
+#define ENTRY2_LEN	   5u
+#define ENTRY2_TABLE_BYTES 22u
+#define ENTRY2_TABLE_ADDR  24u
 
-#define STRUCT_HEADER	    4u
-#define TYPE_SYSTEM	    1u
-#define TYPE_END	    127u
-#define SYSTEM_UUID	    8u
+#define STRUCT_HEADER 4u
+#define TYPE_SYSTEM   1u
+#define TYPE_END      127u
+#define SYSTEM_UUID   8u
 
 static bool sums_to_zero(const uint8_t *bytes, size_t len)
 {
@@ -37,7 +37,8 @@ static bool entry3_read(const uint8_t *at, size_t left, struct smbios_entry *out
 {
 	if (left < ENTRY3_LEN_MIN || memcmp(at, "_SM3_", 5) != 0)
 		return false;
-	if (at[ENTRY3_LEN] < ENTRY3_LEN_MIN || at[ENTRY3_LEN] > left || !sums_to_zero(at, at[ENTRY3_LEN]))
+	if (at[ENTRY3_LEN] < ENTRY3_LEN_MIN || at[ENTRY3_LEN] > left ||
+	    !sums_to_zero(at, at[ENTRY3_LEN]))
 		return false;
 	out->table_hpa = get_le64(at + ENTRY3_TABLE_ADDR);
 	out->table_bytes = (uint32_t)MIN(get_le32(at + ENTRY3_TABLE_MAX), SMBIOS_TABLE_MAX);
@@ -48,7 +49,8 @@ static bool entry2_read(const uint8_t *at, size_t left, struct smbios_entry *out
 {
 	if (left < ENTRY2_LEN_MIN || memcmp(at, "_SM_", 4) != 0)
 		return false;
-	if (at[ENTRY2_LEN] < ENTRY2_LEN_MIN || at[ENTRY2_LEN] > left || !sums_to_zero(at, at[ENTRY2_LEN]))
+	if (at[ENTRY2_LEN] < ENTRY2_LEN_MIN || at[ENTRY2_LEN] > left ||
+	    !sums_to_zero(at, at[ENTRY2_LEN]))
 		return false;
 	out->table_hpa = get_le32(at + ENTRY2_TABLE_ADDR);
 	out->table_bytes = get_le16(at + ENTRY2_TABLE_BYTES);
@@ -58,12 +60,13 @@ static bool entry2_read(const uint8_t *at, size_t left, struct smbios_entry *out
 bool smbios_find(const uint8_t *area, size_t len_bytes, struct smbios_entry *out)
 {
 	for (size_t at = 0; at < len_bytes; at += ENTRY_ALIGN)
-		if (entry3_read(area + at, len_bytes - at, out) || entry2_read(area + at, len_bytes - at, out))
+		if (entry3_read(area + at, len_bytes - at, out) ||
+		    entry2_read(area + at, len_bytes - at, out))
 			return true;
 	return false;
 }
 
-/* Bytes from the start of one structure to the next: its formatted part and strings up to two zeros. */
+/* Bytes from one structure to the next: its fields, then strings up to two zeros. */
 static size_t struct_bytes(const uint8_t *at, size_t left)
 {
 	size_t end = at[1];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine's own identity in firmware's SMBIOS table. The bytes are hostile input: every length is
- * checked, checksums must hold. Pure.
+ * The machine's own identity in firmware's SMBIOS table. The bytes are hostile input: every length
+ * is checked, checksums must hold. Pure.
  *
  * Source: [SMBIOS] "SMBIOS 2.1 (32-bit) Entry Point", "SMBIOS 3.0 (64-bit) Entry Point", "System
  * Information (Type 1)".
@@ -20,7 +20,7 @@ struct smbios_entry {
 	uint32_t table_bytes; /* at most SMBIOS_TABLE_MAX */
 };
 
-/* smbios_find - look for an entry point in a copy of the area; false when there is none that holds */
+/* smbios_find - look for an entry point in a copy of the area; false when none holds */
 bool smbios_find(const uint8_t *area, size_t len_bytes, struct smbios_entry *out);
 
 /* smbios_uuid - the system's UUID in the order of RFC 9562; false when the table has none */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A set-associative table, like a CPU's cache: the hash picks the set, the key one of its ways, and a
- * clock that ticks at each use says which way to give up.
+ * A set-associative table, like a CPU's cache: the hash picks the set, the key one of its ways, and
+ * a clock that ticks at each use says which way to give up.
  */
 #include "net/mac_table.h"
 
@@ -13,8 +13,8 @@ uint32_t mac_hash(uint32_t network, const uint8_t mac[MAC_LEN])
 	uint64_t key = get_le32(mac) | (uint64_t)get_le16(mac + 4) << 32;
 
 	/*
-	 * Multiplication carries bits upwards only, and consecutive addresses differ in the key's top
-	 * byte: hence twice, with the upper half folded down in between.
+	 * Multiplication carries bits upwards only, and consecutive addresses differ in the key's
+	 * top byte: hence twice, with the upper half folded down in between.
 	 */
 	key = (key ^ (uint64_t)network << 29) * 0x9e3779b97f4a7c15ull;
 	key = (key ^ key >> 32) * 0x9e3779b97f4a7c15ull;
@@ -45,7 +45,8 @@ static struct mac_entry *oldest_in(struct mac_entry *set)
 	return oldest;
 }
 
-void mac_table_learn(struct mac_table *table, uint32_t network, const uint8_t mac[MAC_LEN], int32_t slot)
+void mac_table_learn(struct mac_table *table, uint32_t network, const uint8_t mac[MAC_LEN],
+		     int32_t slot)
 {
 	struct mac_entry *set = set_of(table, network, mac);
 	struct mac_entry *entry = find_in(set, network, mac);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The addresses that a switch has learned: (network, MAC) to the slot of a port, in a table of fixed
- * size. Each key has a set of MAC_TABLE_WAYS places; when they are full, the one used longest ago
- * goes, so a flood of made-up addresses costs others a lookup but never memory. Pure; no lock inside.
+ * The addresses that a switch has learned: (network, MAC) to the slot of a port, in a table of
+ * fixed size. Each key has a set of MAC_TABLE_WAYS places; when they are full, the one used longest
+ * ago goes, so a flood of made-up addresses costs others a lookup but never memory. Pure; no lock
+ * inside.
  */
 #ifndef NET_MAC_TABLE_H
 #define NET_MAC_TABLE_H
@@ -28,8 +29,9 @@ struct mac_table {
 /* mac_hash - spreads the keys; the same key gives the same hash in every table */
 uint32_t mac_hash(uint32_t network, const uint8_t mac[MAC_LEN]);
 
-/* mac_table_learn - this address was seen on that slot; a station that moved is found at its new one */
-void mac_table_learn(struct mac_table *table, uint32_t network, const uint8_t mac[MAC_LEN], int32_t slot);
+/* mac_table_learn - this address was seen on that slot, and is no longer where it was before */
+void mac_table_learn(struct mac_table *table, uint32_t network, const uint8_t mac[MAC_LEN],
+		     int32_t slot);
 
 /* mac_table_find - the slot that an address was last seen on, or -1 */
 int32_t mac_table_find(struct mac_table *table, uint32_t network, const uint8_t mac[MAC_LEN]);

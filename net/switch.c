@@ -7,8 +7,8 @@
  *                      unknown unicast ────────────────► every uplink of the network
  *                      broadcast, multicast ───────────► every other port of the network
  *
- * Every guest's and the agent's address is known when it attaches, so unknown unicast can only be for
- * stations outside: guests never see each other's. Nothing goes from one uplink to another; two
+ * Every guest's and the agent's address is known when it attaches, so unknown unicast can only be
+ * for stations outside: guests never see each other's. Nothing goes from one uplink to another; two
  * NICs on one wire would make a loop otherwise. What comes from a guest is checked harder than
  * what comes from outside: its own source address only, no VLAN tags (no hopping into a VLAN of the
  * provider's), and none of the addresses that steer bridges.
@@ -30,7 +30,7 @@
 #define ETH_VLAN_FRAME_MIN 18u
 
 static struct {
-	struct lock lock; /* guards all of this and every attached port's counters and slot */
+	struct lock lock;  /* guards all of this and every attached port's counters and slot */
 	uint32_t nr_slots; /* slots at and above have no port */
 	struct net_port *ports[SWITCH_PORTS_MAX];
 	struct net_port *local[LOCAL_SLOTS]; /* agent and guests, open addressing by mac_hash() */
@@ -53,7 +53,7 @@ static bool is_zero(const uint8_t *mac)
 	return (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]) == 0;
 }
 
-/* [802.1Q] "Reserved addresses": spanning tree, LACP, LLDP, pause frames. Bridges do not pass them on. */
+/* [802.1Q] "Reserved addresses": spanning tree, LACP, LLDP, pause. No bridge passes them on. */
 static bool is_bridge_reserved(const uint8_t *mac)
 {
 	static const uint8_t prefix[] = {0x01, 0x80, 0xc2, 0x00, 0x00};
@@ -66,7 +66,8 @@ static struct net_port *local_find(uint32_t network, const uint8_t *mac)
 	uint32_t at = mac_hash(network, mac) % LOCAL_SLOTS;
 
 	for (; sw.local[at]; at = (at + 1) % LOCAL_SLOTS)
-		if (sw.local[at]->network == network && memcmp(sw.local[at]->mac, mac, MAC_LEN) == 0)
+		if (sw.local[at]->network == network &&
+		    memcmp(sw.local[at]->mac, mac, MAC_LEN) == 0)
 			return sw.local[at];
 	return NULL;
 }
@@ -134,7 +135,8 @@ enum hv_err net_attach(struct net_port *port)
 
 static bool is_attached(const struct net_port *port)
 {
-	return port->slot >= 0 && (uint32_t)port->slot < SWITCH_PORTS_MAX && sw.ports[port->slot] == port;
+	return port->slot >= 0 && (uint32_t)port->slot < SWITCH_PORTS_MAX &&
+	       sw.ports[port->slot] == port;
 }
 
 void net_detach(struct net_port *port)
@@ -157,7 +159,8 @@ static void header_read(const uint8_t *frame, size_t len_bytes, struct header *o
 	memcpy(out->dst, frame, MAC_LEN);
 	memcpy(out->src, frame + MAC_LEN, MAC_LEN);
 	type = get_be16(frame + 2 * MAC_LEN);
-	out->is_tagged = type == ETH_TYPE_VLAN || type == ETH_TYPE_VLAN_OUT || type == ETH_TYPE_VLAN_OLD;
+	out->is_tagged =
+		type == ETH_TYPE_VLAN || type == ETH_TYPE_VLAN_OUT || type == ETH_TYPE_VLAN_OLD;
 	out->vlan = ETH_VLAN_ID; /* a tag that was cut off is nobody's */
 	if (out->is_tagged && len_bytes >= ETH_VLAN_FRAME_MIN)
 		out->vlan = get_be16(frame + 14) & ETH_VLAN_ID;
@@ -170,7 +173,7 @@ static bool may_send(const struct net_port *from, const struct header *h)
 	if (from->kind != NET_PORT_UPLINK)
 		return !h->is_tagged && memcmp(h->src, from->mac, MAC_LEN) == 0;
 
-	/* From outside: VLAN 0 is only a priority. A local source is our own frame that came back. */
+	/* VLAN 0 is only a priority. A local source is a frame of ours that came back. */
 	return !is_multicast(h->src) && !is_zero(h->src) && (!h->is_tagged || h->vlan == 0) &&
 	       !local_find(from->network, h->src);
 }
@@ -186,7 +189,7 @@ static bool hand_over(struct net_port *to, const void *frame, size_t len_bytes)
 	return true;
 }
 
-/* To each port of the network, or each uplink of it. Who has no room misses it; that fails nobody. */
+/* To each port of the network, or each uplink of it. Who has no room misses it. */
 static void flood(const struct net_port *from, bool is_for_all, const void *frame, size_t len_bytes)
 {
 	for (uint32_t i = 0; i < sw.nr_slots; i++) {
@@ -200,7 +203,8 @@ static void flood(const struct net_port *from, bool is_for_all, const void *fram
 	}
 }
 
-static bool forward(struct net_port *from, const struct header *h, const void *frame, size_t len_bytes)
+static bool forward(struct net_port *from, const struct header *h, const void *frame,
+		    size_t len_bytes)
 {
 	struct net_port *to;
 	int32_t slot;

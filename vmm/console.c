@@ -2,7 +2,8 @@
 /* Two rings; their positions only grow, and the place in a ring is the position modulo its size. */
 #include "vmm/console.h"
 
-static_assert((CONSOLE_OUT_BYTES & (CONSOLE_OUT_BYTES - 1)) == 0, "positions wrap at the ring's end");
+static_assert((CONSOLE_OUT_BYTES & (CONSOLE_OUT_BYTES - 1)) == 0,
+	      "positions wrap at the ring's end");
 static_assert((CONSOLE_IN_BYTES & (CONSOLE_IN_BYTES - 1)) == 0, "positions wrap at the ring's end");
 
 void console_init(struct console *c)

@@ -10,10 +10,10 @@
 #include "kernel/log_ring.h"
 #include "kernel/memory.h"
 
-#define LOG_TEXT_MAX	160u		     /* bytes of a line of the agent's */
-#define LOG_BURST	64u		     /* lines at once */
-#define LOG_REFILL_NS	(100 * NSEC_PER_MSEC) /* and then one more in each */
-#define RANDOM_MAX	256u
+#define LOG_TEXT_MAX  160u		    /* bytes of a line of the agent's */
+#define LOG_BURST     64u		    /* lines at once */
+#define LOG_REFILL_NS (100 * NSEC_PER_MSEC) /* and then one more in each */
+#define RANDOM_MAX    256u
 
 struct control control;
 
@@ -30,7 +30,8 @@ enum hv_err control_refuse(struct call *call, enum hv_err err, const char *forma
 enum hv_err control_put(struct call *call, const void *bytes, size_t len_bytes)
 {
 	if (len_bytes > call->cap - call->reply->data_len)
-		return control_refuse(call, HV_EINVAL, "reply: %zu bytes do not fit the %zu that there are",
+		return control_refuse(call, HV_EINVAL,
+				      "reply: %zu bytes do not fit the %zu that there are",
 				      len_bytes, call->cap);
 	memcpy(call->out + call->reply->data_len, bytes, len_bytes);
 	call->reply->data_len += (uint32_t)len_bytes;
@@ -89,7 +90,8 @@ static enum hv_err log_lines_read(struct call *call)
 	uint64_t seq = call->req->arg0;
 
 	if (call->cap < LOG_LINE_MAX)
-		return control_refuse(call, HV_EINVAL, "reply: there must be room for a line of %u bytes",
+		return control_refuse(call, HV_EINVAL,
+				      "reply: there must be room for a line of %u bytes",
 				      LOG_LINE_MAX);
 	call->reply->data_len = (uint32_t)control.setup.ops->log_read(&seq, (char *)call->out,
 								      MIN(call->cap, CTL_DATA_MAX));
@@ -134,7 +136,8 @@ static enum hv_err random_read(struct call *call)
 	enum hv_err err;
 
 	if (call->req->arg0 == 0 || call->req->arg0 > RANDOM_MAX)
-		return control_refuse(call, HV_EINVAL, "arg0: 1 to %u bytes can be had", RANDOM_MAX);
+		return control_refuse(call, HV_EINVAL, "arg0: 1 to %u bytes can be had",
+				      RANDOM_MAX);
 	control.setup.ops->random(bytes, call->req->arg0);
 	err = control_put(call, bytes, call->req->arg0);
 	memset(bytes, 0, sizeof(bytes));
@@ -144,7 +147,8 @@ static enum hv_err random_read(struct call *call)
 static enum hv_err check_slot(struct call *call)
 {
 	if (call->req->arg0 >= CTL_STORE_SLOTS)
-		return control_refuse(call, HV_EINVAL, "arg0: slots are 0 to %u", CTL_STORE_SLOTS - 1);
+		return control_refuse(call, HV_EINVAL, "arg0: slots are 0 to %u",
+				      CTL_STORE_SLOTS - 1);
 	return HV_OK;
 }
 
@@ -156,7 +160,8 @@ static enum hv_err store_read(struct call *call)
 	if (err != HV_OK)
 		return err;
 	if (!control.store[slot].bytes)
-		return control_refuse(call, HV_ENOENT, "slot %llu: empty", (unsigned long long)slot);
+		return control_refuse(call, HV_ENOENT, "slot %llu: empty",
+				      (unsigned long long)slot);
 	return control_put(call, control.store[slot].bytes, control.store[slot].len);
 }
 
@@ -265,19 +270,23 @@ static enum hv_err check_shape(struct call *call)
 	uint32_t command = req->command;
 
 	if (req->version != CTL_ABI_VERSION)
-		return control_refuse(call, HV_ENOTSUP, "version: %u, this kernel speaks %u", req->version,
-				      CTL_ABI_VERSION);
+		return control_refuse(call, HV_ENOTSUP, "version: %u, this kernel speaks %u",
+				      req->version, CTL_ABI_VERSION);
 	if (command >= ARRAY_SIZE(commands) || !commands[command].handle)
 		return control_refuse(call, HV_ENOTSUP, "command: %u is unknown", command);
 	if (req->reserved != 0)
-		return control_refuse(call, HV_EINVAL, "%s: reserved: not zero", commands[command].name);
+		return control_refuse(call, HV_EINVAL, "%s: reserved: not zero",
+				      commands[command].name);
 	if ((commands[command].args < TWO_ARGS && req->arg1 != 0) ||
 	    (commands[command].args < ONE_ARG && req->arg0 != 0))
-		return control_refuse(call, HV_EINVAL, "%s: an argument that it does not take is not zero",
+		return control_refuse(call, HV_EINVAL,
+				      "%s: an argument that it does not take is not zero",
 				      commands[command].name);
-	if (req->data_len < commands[command].data_min || req->data_len > commands[command].data_max)
-		return control_refuse(call, HV_EINVAL, "%s: data_len: %u is not %u to %u", commands[command].name,
-				      req->data_len, commands[command].data_min, commands[command].data_max);
+	if (req->data_len < commands[command].data_min ||
+	    req->data_len > commands[command].data_max)
+		return control_refuse(call, HV_EINVAL, "%s: data_len: %u is not %u to %u",
+				      commands[command].name, req->data_len,
+				      commands[command].data_min, commands[command].data_max);
 	return HV_OK;
 }
 
@@ -291,7 +300,8 @@ static enum hv_err serve(struct call *call)
 	if (err == HV_OK)
 		memset(call->reply->message, 0, sizeof(call->reply->message));
 	else if (call->reply->message[0] == 0)
-		control_refuse(call, err, "%s: %s", commands[call->req->command].name, hv_strerror(err));
+		control_refuse(call, err, "%s: %s", commands[call->req->command].name,
+			       hv_strerror(err));
 	return err;
 }
 
@@ -303,10 +313,11 @@ void control_init(const struct control_setup *setup)
 	setup->ops->random(control.boot_id, sizeof(control.boot_id));
 }
 
-void control_handle(void *ctx, const struct ctl_request *req, const void *data, struct ctl_reply *reply,
-		    void *reply_data, size_t reply_cap)
+void control_handle(void *ctx, const struct ctl_request *req, const void *data,
+		    struct ctl_reply *reply, void *reply_data, size_t reply_cap)
 {
-	struct call call = {.req = req, .data = data, .reply = reply, .out = reply_data, .cap = reply_cap};
+	struct call call = {
+		.req = req, .data = data, .reply = reply, .out = reply_data, .cap = reply_cap};
 
 	(void)ctx;
 	memset(reply, 0, sizeof(*reply));

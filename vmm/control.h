@@ -16,7 +16,8 @@
 struct vm;
 struct console;
 
-struct control_ops { /* each as the function of that name in vmm/vm.h, kernel/log.h, kernel/time.h … */
+struct control_ops { /* each as the function of that name in vmm/vm.h, kernel/log.h, kernel/time.h …
+		      */
 	enum hv_err (*vm_create)(const struct ctl_vm_config *config, struct vm **out, char why[96]);
 	enum hv_err (*vm_start)(struct vm *vm, char why[96]);
 	enum hv_err (*vm_pause)(struct vm *vm);
@@ -33,7 +34,7 @@ struct control_ops { /* each as the function of that name in vmm/vm.h, kernel/lo
 	uint32_t (*agent_restarts)(void);
 
 	void (*node_info)(struct ctl_node_info *out); /* all but nr_vms */
-	void (*node_power)(bool is_off); /* returns only in tests */
+	void (*node_power)(bool is_off);	      /* returns only in tests */
 	uint64_t (*now_ns)(void);
 	uint64_t (*wall_s)(void);
 	uint64_t (*tsc_khz)(void);
@@ -59,10 +60,11 @@ void control_init(const struct control_setup *setup);
  * req, data      a copy that the agent cannot change; req->data_len bytes lie at data
  * reply          wholly overwritten
  * reply_data     reply_cap bytes; reply->data_len of them are filled
- * Context: one request at a time (locked inside); no lock held that comes after the control queue's.
+ * Context: one request at a time (locked inside); no lock held that comes after the control
+ * queue's.
  */
-void control_handle(void *ctx, const struct ctl_request *req, const void *data, struct ctl_reply *reply,
-		    void *reply_data, size_t reply_cap);
+void control_handle(void *ctx, const struct ctl_request *req, const void *data,
+		    struct ctl_reply *reply, void *reply_data, size_t reply_cap);
 
 /*
  * control_agent_mac - the agent's address: always the same on this machine, and another elsewhere

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A VM's configuration, field by field. What depends on this machine's size is vm_create's to judge. */
+/* A VM's configuration, field by field. This machine's size is vm_create's to judge by. */
 #include "kernel/lib/string.h"
 #include "kernel/sched.h"
 #include "vmm/control_priv.h"
@@ -27,7 +27,8 @@ static bool is_zero(const uint8_t *bytes, size_t len)
 
 static bool have_same_address(const struct ctl_vm_config *c, uint32_t a, uint32_t b)
 {
-	return c->nics[a].network == c->nics[b].network && memcmp(c->nics[a].mac, c->nics[b].mac, 6) == 0;
+	return c->nics[a].network == c->nics[b].network &&
+	       memcmp(c->nics[a].mac, c->nics[b].mac, 6) == 0;
 }
 
 static enum hv_err check_nic(struct call *call, const struct ctl_vm_config *c, uint32_t i)
@@ -35,10 +36,12 @@ static enum hv_err check_nic(struct call *call, const struct ctl_vm_config *c, u
 	if (c->nics[i].reserved != 0)
 		return control_refuse(call, HV_EINVAL, "nics[%u].reserved: not zero", i);
 	if ((c->nics[i].mac[0] & 1) || is_zero(c->nics[i].mac, 6))
-		return control_refuse(call, HV_EINVAL, "nics[%u].mac: not the address of one station", i);
+		return control_refuse(call, HV_EINVAL,
+				      "nics[%u].mac: not the address of one station", i);
 	for (uint32_t other = 0; other < i; other++)
 		if (have_same_address(c, i, other))
-			return control_refuse(call, HV_EINVAL, "nics[%u].mac: the same as that of nics[%u]", i,
+			return control_refuse(call, HV_EINVAL,
+					      "nics[%u].mac: the same as that of nics[%u]", i,
 					      other);
 	return HV_OK;
 }
@@ -48,7 +51,8 @@ static enum hv_err check_nics(struct call *call, const struct ctl_vm_config *c)
 	enum hv_err err = HV_OK;
 
 	if (c->nr_nics > CTL_NICS_MAX)
-		return control_refuse(call, HV_EINVAL, "nr_nics: %u, at most %u can be", c->nr_nics, CTL_NICS_MAX);
+		return control_refuse(call, HV_EINVAL, "nr_nics: %u, at most %u can be", c->nr_nics,
+				      CTL_NICS_MAX);
 	for (uint32_t i = 0; i < c->nr_nics && err == HV_OK; i++)
 		err = check_nic(call, c, i);
 	return err;
@@ -60,22 +64,27 @@ static enum hv_err check_shares(struct call *call, const struct ctl_vm_config *c
 		return control_refuse(call, HV_EINVAL, "mem_bytes: %llu is no multiple of 2 MiB",
 				      (unsigned long long)c->mem_bytes);
 	if (c->nr_vcpus == 0 || c->nr_vcpus > CTL_VCPUS_MAX)
-		return control_refuse(call, HV_EINVAL, "nr_vcpus: %u is not 1 to %u", c->nr_vcpus, CTL_VCPUS_MAX);
+		return control_refuse(call, HV_EINVAL, "nr_vcpus: %u is not 1 to %u", c->nr_vcpus,
+				      CTL_VCPUS_MAX);
 	if (c->weight == 0 || c->weight > SCHED_WEIGHT_MAX)
-		return control_refuse(call, HV_EINVAL, "weight: %u is not 1 to %u", c->weight, SCHED_WEIGHT_MAX);
+		return control_refuse(call, HV_EINVAL, "weight: %u is not 1 to %u", c->weight,
+				      SCHED_WEIGHT_MAX);
 	if (c->cap_percent > 100)
-		return control_refuse(call, HV_EINVAL, "cap_percent: %u is more than a CPU has", c->cap_percent);
+		return control_refuse(call, HV_EINVAL, "cap_percent: %u is more than a CPU has",
+				      c->cap_percent);
 	return HV_OK;
 }
 
 static enum hv_err check_boot(struct call *call, const struct ctl_vm_config *c)
 {
 	if (c->boot_kind < CTL_BOOT_LINUX || c->boot_kind > CTL_BOOT_MULTIBOOT)
-		return control_refuse(call, HV_EINVAL, "boot_kind: %u is none that is known", c->boot_kind);
+		return control_refuse(call, HV_EINVAL, "boot_kind: %u is none that is known",
+				      c->boot_kind);
 	if (c->kernel_image == 0)
 		return control_refuse(call, HV_EINVAL, "kernel_image: none given");
 	if (!is_text(c->cmdline, sizeof(c->cmdline)))
-		return control_refuse(call, HV_EINVAL, "cmdline: has no end, or bytes that are not printable");
+		return control_refuse(call, HV_EINVAL,
+				      "cmdline: has no end, or bytes that are not printable");
 	return HV_OK;
 }
 
@@ -86,7 +95,8 @@ enum hv_err control_vm_check(struct call *call, const struct ctl_vm_config *conf
 	if (is_zero(config->uuid, sizeof(config->uuid)))
 		return control_refuse(call, HV_EINVAL, "uuid: all zero");
 	if (config->name[0] == 0 || !is_text(config->name, sizeof(config->name)))
-		return control_refuse(call, HV_EINVAL, "name: empty, without end, or not printable");
+		return control_refuse(call, HV_EINVAL,
+				      "name: empty, without end, or not printable");
 	if (config->reserved != 0)
 		return control_refuse(call, HV_EINVAL, "reserved: not zero");
 	err = check_shares(call, config);

@@ -11,7 +11,8 @@ static uint32_t handle_of(const struct call *call)
 
 static enum hv_err no_such_image(struct call *call)
 {
-	return control_refuse(call, HV_ENOENT, "handle: no image %llu", (unsigned long long)call->req->arg0);
+	return control_refuse(call, HV_ENOENT, "handle: no image %llu",
+			      (unsigned long long)call->req->arg0);
 }
 
 enum hv_err control_image_create(struct call *call)
@@ -22,10 +23,13 @@ enum hv_err control_image_create(struct call *call)
 	call->reply->value0 = handle;
 	switch (err) {
 	case HV_EINVAL:
-		return control_refuse(call, err, handle ? "size: image %u has this hash and another size"
-							: "size: an image has at least one byte", handle);
+		return control_refuse(call, err,
+				      handle ? "size: image %u has this hash and another size"
+					     : "size: an image has at least one byte",
+				      handle);
 	case HV_ENOMEM:
-		return control_refuse(call, err, "size: no room for an image of %llu bytes beside the others",
+		return control_refuse(call, err,
+				      "size: no room for an image of %llu bytes beside the others",
 				      (unsigned long long)call->req->arg0);
 	default:
 		return err;
@@ -34,14 +38,17 @@ enum hv_err control_image_create(struct call *call)
 
 enum hv_err control_image_write(struct call *call)
 {
-	enum hv_err err = image_write(handle_of(call), call->req->arg1, call->data, call->req->data_len);
+	enum hv_err err =
+		image_write(handle_of(call), call->req->arg1, call->data, call->req->data_len);
 
 	switch (err) {
 	case HV_ENOENT:
 		return no_such_image(call);
 	case HV_EINVAL:
-		return control_refuse(call, err, "offset: %llu is not where the bytes so far end, or too many follow",
-				      (unsigned long long)call->req->arg1);
+		return control_refuse(
+			call, err,
+			"offset: %llu is not where the bytes so far end, or too many follow",
+			(unsigned long long)call->req->arg1);
 	default:
 		return err;
 	}
@@ -54,7 +61,8 @@ enum hv_err control_image_seal(struct call *call)
 	if (err == HV_ENOENT)
 		return no_such_image(call);
 	if (err == HV_EBUSY)
-		return control_refuse(call, err, "image %u: not all of it is written yet", handle_of(call));
+		return control_refuse(call, err, "image %u: not all of it is written yet",
+				      handle_of(call));
 	return err;
 }
 

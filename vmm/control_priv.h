@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the control queue share: the state under its lock, and one request being served. */
+/* What the control queue's files share: the state under its lock, one request being served. */
 #ifndef VMM_CONTROL_PRIV_H
 #define VMM_CONTROL_PRIV_H
 
@@ -18,7 +18,7 @@ struct control {
 	} store[CTL_STORE_SLOTS];
 	bool is_deaf;		/* a test wants the agent reset: its signs of life do not count … */
 	uint32_t deaf_restarts; /* … until it has been reset more often than this */
-	uint32_t log_tokens; /* lines that the agent may still write */
+	uint32_t log_tokens;	/* lines that the agent may still write */
 	uint64_t log_refill_ns;
 };
 
@@ -33,7 +33,8 @@ struct call {
 };
 
 /* control_refuse - say why in the reply; returns err */
-enum hv_err control_refuse(struct call *call, enum hv_err err, const char *format, ...) PRINTF(3, 4);
+enum hv_err control_refuse(struct call *call, enum hv_err err, const char *format, ...)
+	PRINTF(3, 4);
 
 /* control_put - bytes behind the reply. HV_EINVAL when the agent left too little room for them. */
 MUST_CHECK enum hv_err control_put(struct call *call, const void *bytes, size_t len_bytes);

@@ -24,7 +24,8 @@ static struct vm *vm_of(struct call *call)
 
 	if (row && row->vm)
 		return row->vm;
-	control_refuse(call, HV_ENOENT, row ? "handle: VM %llu was destroyed" : "handle: no VM %llu",
+	control_refuse(call, HV_ENOENT,
+		       row ? "handle: VM %llu was destroyed" : "handle: no VM %llu",
 		       (unsigned long long)call->req->arg0);
 	return NULL;
 }
@@ -33,7 +34,8 @@ static struct vm *vm_of(struct call *call)
 static enum hv_err answer(struct call *call, enum hv_err err, const char *what)
 {
 	if (err == HV_EBUSY && call->reply->message[0] == 0)
-		return control_refuse(call, err, "VM %llu: %s", (unsigned long long)call->req->arg0, what);
+		return control_refuse(call, err, "VM %llu: %s", (unsigned long long)call->req->arg0,
+				      what);
 	return err;
 }
 
@@ -41,7 +43,8 @@ static enum hv_err answer(struct call *call, enum hv_err err, const char *what)
 static enum hv_err create_again(struct call *call, const struct registry_row *row)
 {
 	if (!row->vm)
-		return control_refuse(call, HV_EBUSY, "uuid: VM %u was destroyed and has counters to be forgotten",
+		return control_refuse(call, HV_EBUSY,
+				      "uuid: VM %u was destroyed and has counters to be forgotten",
 				      row->handle);
 	call->reply->value0 = row->handle;
 	return HV_EEXIST;
@@ -49,7 +52,8 @@ static enum hv_err create_again(struct call *call, const struct registry_row *ro
 
 enum hv_err control_vm_create(struct call *call)
 {
-	static struct ctl_vm_config config; /* under the control queue's lock; too large for a stack */
+	static struct ctl_vm_config
+		config; /* under the control queue's lock; too large for a stack */
 	struct ctl_vm_info info;
 	struct registry_row *row;
 	struct vm *vm = NULL;
@@ -63,7 +67,8 @@ enum hv_err control_vm_create(struct call *call)
 	if (row)
 		return create_again(call, row);
 	if (registry_is_full(&control.registry))
-		return control_refuse(call, HV_ENOMEM, "%u VMs and %u destroyed ones to be forgotten fill the table",
+		return control_refuse(call, HV_ENOMEM,
+				      "%u VMs and %u destroyed ones to be forgotten fill the table",
 				      control.registry.nr_vms, control.registry.nr_tombstones);
 
 	err = ops()->vm_create(&config, &vm, call->reply->message);
@@ -72,8 +77,8 @@ enum hv_err control_vm_create(struct call *call)
 	ops()->vm_info(vm, &info);
 	registry_add(&control.registry, vm, info.handle, config.uuid);
 	call->reply->value0 = info.handle;
-	log_info("control", "vm %u \"%s\": %u vCPUs, %llu MiB", info.handle, config.name, config.nr_vcpus,
-		 (unsigned long long)(config.mem_bytes / MIB));
+	log_info("control", "vm %u \"%s\": %u vCPUs, %llu MiB", info.handle, config.name,
+		 config.nr_vcpus, (unsigned long long)(config.mem_bytes / MIB));
 	return HV_OK;
 }
 
@@ -81,7 +86,8 @@ enum hv_err control_vm_start(struct call *call)
 {
 	struct vm *vm = vm_of(call);
 
-	return vm ? answer(call, ops()->vm_start(vm, call->reply->message), "is running or paused") : HV_ENOENT;
+	return vm ? answer(call, ops()->vm_start(vm, call->reply->message), "is running or paused")
+		  : HV_ENOENT;
 }
 
 enum hv_err control_vm_stop(struct call *call)
@@ -113,7 +119,8 @@ enum hv_err control_vm_reset(struct call *call)
 {
 	struct vm *vm = vm_of(call);
 
-	return vm ? answer(call, ops()->vm_reset(vm, call->reply->message), "cannot be reset now") : HV_ENOENT;
+	return vm ? answer(call, ops()->vm_reset(vm, call->reply->message), "cannot be reset now")
+		  : HV_ENOENT;
 }
 
 /* Stopped first, so that nothing runs between the last reading of its counters and its end. */

@@ -30,10 +30,10 @@ struct image {
 
 static struct lock lock; /* guards all of this */
 static struct image images[CTL_IMAGES_MAX];
-static uint32_t last_handle; /* never used again in this boot */
+static uint32_t last_handle;	  /* never used again in this boot */
 static uint64_t budget, reserved; /* bytes */
 
-void images_init(uint64_t budget_bytes)
+void image_set_budget(uint64_t budget_bytes)
 {
 	lock_take(&lock);
 	budget = budget_bytes;
@@ -134,7 +134,8 @@ static uint64_t write_piece(struct image *image, uint64_t offset, const uint8_t 
 	return piece;
 }
 
-static enum hv_err write_locked(struct image *image, uint64_t offset, const uint8_t *data, uint64_t len)
+static enum hv_err write_locked(struct image *image, uint64_t offset, const uint8_t *data,
+				uint64_t len)
 {
 	if (!image)
 		return HV_ENOENT;
@@ -273,7 +274,8 @@ enum hv_err image_read(const struct image *image, uint64_t offset, void *dst, ui
 	while (len_bytes > 0) {
 		uint64_t at = offset % BLOCK_BYTES, piece = MIN(len_bytes, BLOCK_BYTES - at);
 
-		memcpy(to, (const uint8_t *)hva_of(image->blocks[offset / BLOCK_BYTES]) + at, piece);
+		memcpy(to, (const uint8_t *)hva_of(image->blocks[offset / BLOCK_BYTES]) + at,
+		       piece);
 		to += piece;
 		offset += piece;
 		len_bytes -= piece;

@@ -33,7 +33,8 @@ void registry_add(struct registry *r, struct vm *vm, uint32_t handle, const uint
 {
 	struct registry_row *row = free_row(r);
 
-	ASSERT(row && vm && handle != 0 && !registry_find(r, handle) && !registry_find_uuid(r, uuid));
+	ASSERT(row && vm && handle != 0 && !registry_find(r, handle) &&
+	       !registry_find_uuid(r, uuid));
 	row->handle = handle;
 	row->vm = vm;
 	memcpy(row->uuid, uuid, sizeof(row->uuid));

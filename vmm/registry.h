@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The VMs of this boot, by handle and by UUID. One that was destroyed stays as a tombstone with its
- * last counters until the agent has brought them home and has it forgotten; so a full table of those
- * refuses new VMs rather than lose what somebody owes.
+ * last counters until the agent has brought them home and has it forgotten; so a full table of
+ * those refuses new VMs rather than lose what somebody owes.
  *
  * Pure; the caller holds a lock. The agent's own VM is not in here.
  */
@@ -17,7 +17,7 @@ struct vm;
 struct registry_row {
 	uint32_t handle; /* 0: free */
 	uint8_t uuid[16];
-	struct vm *vm; /* NULL: a tombstone */
+	struct vm *vm;		     /* NULL: a tombstone */
 	struct ctl_usage last_usage; /* a tombstone's */
 	struct ctl_vm_info last_info;
 };

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent as an enemy: any sequence of requests to the table of commands, above a made-up machine.
- * Beside what the sanitizers see: replies stay within their room, messages end, sequence numbers of
- * usage grow, and at the end everything can be given back.
+ * The agent as an enemy: any sequence of requests to the table of commands, above a made-up
+ * machine. Beside what the sanitizers see: replies stay within their room, messages end, sequence
+ * numbers of usage grow, and at the end everything can be given back.
  *
- * Input: requests one after the other, each a command (1 byte), arg0 and arg1 (each a byte that says
- * how many bytes of value follow, 0 to 8), the length of data (2 bytes), reply room (2 bytes), data.
- * The top bit of the command breaks the version; the one below sets the reserved word. Data of a VM's
- * configuration begins with a good one, over which the input is laid. Handles are counted from those
- * that inputs before this one have used up, so that an input always does the same.
+ * Input: requests one after the other, each a command (1 byte), arg0 and arg1 (each a byte that
+ * says how many bytes of value follow, 0 to 8), the length of data (2 bytes), reply room (2 bytes),
+ * data. The top bit of the command breaks the version; the one below sets the reserved word. Data
+ * of a VM's configuration begins with a good one, over which the input is laid. Handles are counted
+ * from those that inputs before this one have used up, so that an input always does the same.
  */
 #include <stdint.h>
 #include <stdlib.h>

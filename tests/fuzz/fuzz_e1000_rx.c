@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A card that writes whatever it likes into the receive ring: no frame may lie outside a buffer, and
- * the ring goes round one descriptor at a time.
+ * A card that writes whatever it likes into the receive ring: no frame may lie outside a buffer,
+ * and the ring goes round one descriptor at a time.
  *
  * Input: for each descriptor in turn its length, status and errors; 4 bytes.
  */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frames of any content and length from any port, and ports that come and go: no frame may cross
- * networks, reach its own sender, go from uplink to uplink, or leave a guest under a foreign address.
+ * networks, reach its own sender, go from uplink to uplink, or leave a guest under a foreign
+ * address.
  *
- * Input: records of {what, length, bytes}. The low three bits of what name a port; bit 7 says that it
- * is attached or detached instead of sending; bit 6 puts the port's own address into the frame and
- * bits 3 to 5 choose the destination among the ports.
+ * Input: records of {what, length, bytes}. The low three bits of what name a port; bit 7 says that
+ * it is attached or detached instead of sending; bit 6 puts the port's own address into the frame
+ * and bits 3 to 5 choose the destination among the ports.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -46,7 +47,9 @@ static void prepare(void)
 	for (uint32_t i = 0; i < PORTS; i++)
 		ports[i] = (struct net_port){
 			.name = "fuzz",
-			.kind = i < 2 ? NET_PORT_UPLINK : i == 2 ? NET_PORT_AGENT : NET_PORT_GUEST,
+			.kind = i < 2	 ? NET_PORT_UPLINK
+				: i == 2 ? NET_PORT_AGENT
+					 : NET_PORT_GUEST,
 			.network = i < 5 ? 0 : 1,
 			.mac = {2, 0, 0, 0, 0, (uint8_t)(i < 6 ? i : i - 3)},
 			.deliver = deliver,
@@ -82,7 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (size >= 2) {
 		uint8_t what = data[0];
 		size_t len = (size_t)data[1] * 8 + (data[1] & 7), got = MIN(len, size - 2);
-		uint8_t *frame = malloc(MAX(len, 1)); /* of this size, so that a read past it is seen */
+		uint8_t *frame =
+			malloc(MAX(len, 1)); /* of this size, so that a read past it is seen */
 
 		memset(frame, 0, len);
 		memcpy(frame, data + 2, got);

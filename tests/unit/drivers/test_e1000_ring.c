@@ -105,7 +105,8 @@ static void refuses_frames_with_errors_of_the_wire(void **state)
 
 	(void)state;
 	for (uint32_t bit = 0; bit < 8; bit++) {
-		bool is_of_payload = bit == 3 || bit == 5 || bit == 6; /* reserved, TCP and IP checksum */
+		bool is_of_payload =
+			bit == 3 || bit == 5 || bit == 6; /* reserved, TCP and IP checksum */
 
 		fill(bit, 60, E1000_RXD_DD | E1000_RXD_EOP, (uint8_t)BIT(bit));
 		assert_int_equal(look(&len), is_of_payload ? E1000_RX_FRAME : E1000_RX_BAD);

@@ -50,7 +50,8 @@ static void names_only_what_is_in_force_as_such(void **state)
 	assert_string_equal(text, "none needed");
 	mitigations_describe(BIT(SIDE_L1TF) | BIT(SIDE_MDS), 0, text, sizeof(text));
 	assert_string_equal(text, "none in force; missing: l1tf mds");
-	mitigations_describe(BIT(SIDE_L1TF) | BIT(SIDE_MDS), BIT(SIDE_MDS) | BIT(SIDE_BHI), text, sizeof(text));
+	mitigations_describe(BIT(SIDE_L1TF) | BIT(SIDE_MDS), BIT(SIDE_MDS) | BIT(SIDE_BHI), text,
+			     sizeof(text));
 	assert_string_equal(text, "in force: mds; missing: l1tf");
 	mitigations_describe(BIT(SIDE_MDS), BIT(SIDE_MDS), text, sizeof(text));
 	assert_string_equal(text, "in force: mds");

@@ -23,7 +23,8 @@ static bool is_pulled_out; /* every read is all ones */
 static struct function *function_at(struct pci_addr at)
 {
 	for (uint32_t i = 0; i < nr_functions; i++)
-		if (machine[i].at.bus == at.bus && machine[i].at.dev == at.dev && machine[i].at.fn == at.fn)
+		if (machine[i].at.bus == at.bus && machine[i].at.dev == at.dev &&
+		    machine[i].at.fn == at.fn)
 			return &machine[i];
 	return NULL;
 }
@@ -257,7 +258,8 @@ static void writes_a_message_into_either_form_of_msi(void **state)
 	add_caps(f, 0x50);
 	put_le16(f->reg + 0x50, 0x0005);
 	memset(f->writable + 0x52, 0xff, 14);
-	put_le16(f->reg + 0x52, 0x0070); /* 32 bits; eight messages asked for by somebody before us */
+	put_le16(f->reg + 0x52,
+		 0x0070); /* 32 bits; eight messages asked for by somebody before us */
 	assert_int_equal(pci_scan(&fake, &dev, 1), 1);
 	assert_int_equal(pci_msi_enable(&fake, &dev, 0x1fee00000, 0x41), HV_ENOTSUP);
 	assert_int_equal(pci_msi_enable(&fake, &dev, 0xfee01000, 0x41), HV_OK);

@@ -13,14 +13,15 @@
 
 struct station {
 	struct net_port port;
-	uint32_t got;	      /* frames delivered */
+	uint32_t got; /* frames delivered */
 	uint8_t last[NET_FRAME_MAX];
 	size_t last_len;
 	bool is_full;
 };
 
 static struct station uplink, agent, guest_a, guest_b, tenant_a, tenant_b;
-static struct station *const everyone[] = {&uplink, &agent, &guest_a, &guest_b, &tenant_a, &tenant_b};
+static struct station *const everyone[] = {&uplink,  &agent,	&guest_a,
+					   &guest_b, &tenant_a, &tenant_b};
 
 static const uint8_t outside[6] = {0x52, 0x55, 0x0a, 0, 2, 2};
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
@@ -37,7 +38,8 @@ static bool take(struct net_port *port, const void *frame, size_t len_bytes)
 	return true;
 }
 
-static void prepare(struct station *s, enum net_port_kind kind, uint32_t network, uint8_t last_octet)
+static void prepare(struct station *s, enum net_port_kind kind, uint32_t network,
+		    uint8_t last_octet)
 {
 	memset(s, 0, sizeof(*s));
 	s->port = (struct net_port){
@@ -58,7 +60,8 @@ static int plug_in(void **state)
 	prepare(&agent, NET_PORT_AGENT, 0, 2);
 	prepare(&guest_a, NET_PORT_GUEST, 0, 3);
 	prepare(&guest_b, NET_PORT_GUEST, 0, 4);
-	prepare(&tenant_a, NET_PORT_GUEST, 7, 3); /* the same address as guest_a, in another network */
+	prepare(&tenant_a, NET_PORT_GUEST, 7,
+		3); /* the same address as guest_a, in another network */
 	prepare(&tenant_b, NET_PORT_GUEST, 7, 5);
 	for (size_t i = 0; i < ARRAY_SIZE(everyone); i++)
 		assert_int_equal(net_attach(&everyone[i]->port), HV_OK);
@@ -76,7 +79,8 @@ static int unplug(void **state)
 
 static uint8_t frame[NET_FRAME_MAX + 1];
 
-static bool send_type(struct station *from, const uint8_t *src, const uint8_t *dst, uint16_t type, size_t len)
+static bool send_type(struct station *from, const uint8_t *src, const uint8_t *dst, uint16_t type,
+		      size_t len)
 {
 	memcpy(frame, dst, 6);
 	memcpy(frame + 6, src, 6);
@@ -262,7 +266,8 @@ static void delivers_nothing_after_detach(void **state)
 {
 	(void)state;
 	net_detach(&guest_b.port);
-	assert_true(send_ip(&uplink, outside, guest_b.port.mac)); /* nobody's: floods to no uplink */
+	assert_true(
+		send_ip(&uplink, outside, guest_b.port.mac)); /* nobody's: floods to no uplink */
 	assert_true(send_ip(&uplink, outside, broadcast));
 	assert_got(0, 1, 1, 0, 0, 0);
 }

@@ -106,7 +106,8 @@ static void usage(struct vm *vm, struct ctl_usage *out)
 
 static void info(struct vm *vm, struct ctl_vm_info *out)
 {
-	*out = (struct ctl_vm_info){.handle = vm->handle, .state = vm->state, .epoch = vm->config.epoch};
+	*out = (struct ctl_vm_info){
+		.handle = vm->handle, .state = vm->state, .epoch = vm->config.epoch};
 	memcpy(out->uuid, vm->config.uuid, sizeof(out->uuid));
 	memcpy(out->name, vm->config.name, sizeof(out->name));
 }
@@ -202,8 +203,8 @@ const struct control_ops fake_machine_ops = {
 	.log_read = read_log,
 };
 
-enum hv_err fake_machine_ask(uint32_t command, uint64_t arg0, uint64_t arg1, const void *data, uint32_t data_len,
-			     struct ctl_reply *reply, void *out, size_t cap)
+enum hv_err fake_machine_ask(uint32_t command, uint64_t arg0, uint64_t arg1, const void *data,
+			     uint32_t data_len, struct ctl_reply *reply, void *out, size_t cap)
 {
 	struct ctl_request req = {
 		.version = CTL_ABI_VERSION,
@@ -219,7 +220,7 @@ enum hv_err fake_machine_ask(uint32_t command, uint64_t arg0, uint64_t arg1, con
 	return (enum hv_err)reply->status;
 }
 
-/* Through the front door, so that whoever is reset is left as the control queue itself leaves it. */
+/* Through the front door, so that the control queue is left as it leaves itself. */
 static void clean_up(void)
 {
 	static struct ctl_vm_info vms[CTL_VMS_MAX];
@@ -254,6 +255,6 @@ void fake_machine_reset(const void *config, uint64_t config_len, bool allows_tes
 		clean_up();
 	was_used = true;
 	fake_machine = (struct fake_machine){.last_vm = fake_machine.last_vm};
-	images_init(16 * MIB);
+	image_set_budget(16 * MIB);
 	control_init(&setup);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine below the control queue for tests: VMs that are only a state and a console, a clock that
- * the test sets, and answers that it can make go wrong.
+ * A machine below the control queue for tests: VMs that are only a state and a console, a clock
+ * that the test sets, and answers that it can make go wrong.
  */
 #ifndef TESTS_FAKE_MACHINE_H
 #define TESTS_FAKE_MACHINE_H
@@ -26,7 +26,7 @@ extern const struct control_ops fake_machine_ops;
 void fake_machine_reset(const void *config, uint64_t config_len, bool allows_test_faults);
 
 /* One request with these arguments; returns reply->status. */
-enum hv_err fake_machine_ask(uint32_t command, uint64_t arg0, uint64_t arg1, const void *data, uint32_t data_len,
-			     struct ctl_reply *reply, void *out, size_t cap);
+enum hv_err fake_machine_ask(uint32_t command, uint64_t arg0, uint64_t arg1, const void *data,
+			     uint32_t data_len, struct ctl_reply *reply, void *out, size_t cap);
 
 #endif

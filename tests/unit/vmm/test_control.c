@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of commands above a made-up machine: what is refused, with which words, and what is done. */
+/* The commands above a made-up machine: what is refused, with which words, and what is done. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +51,8 @@ static enum hv_err ask(uint32_t command, uint64_t arg0, uint64_t arg1)
 	return fake_machine_ask(command, arg0, arg1, NULL, 0, &reply, out, sizeof(out));
 }
 
-static enum hv_err ask_with(uint32_t command, uint64_t arg0, uint64_t arg1, const void *data, size_t len)
+static enum hv_err ask_with(uint32_t command, uint64_t arg0, uint64_t arg1, const void *data,
+			    size_t len)
 {
 	return fake_machine_ask(command, arg0, arg1, data, (uint32_t)len, &reply, out, sizeof(out));
 }
@@ -113,10 +114,13 @@ static void refuses_data_of_a_length_that_the_command_has_not(void **state)
 static void refuses_when_there_is_no_room_for_the_answer(void **state)
 {
 	(void)state;
-	assert_int_equal(fake_machine_ask(CTL_HELLO, 0, 0, NULL, 0, &reply, out, sizeof(struct ctl_hello) - 1),
+	assert_int_equal(fake_machine_ask(CTL_HELLO, 0, 0, NULL, 0, &reply, out,
+					  sizeof(struct ctl_hello) - 1),
 			 HV_EINVAL);
 	assert_int_equal(reply.data_len, 0);
-	assert_int_equal(fake_machine_ask(CTL_HELLO, 0, 0, NULL, 0, &reply, out, sizeof(struct ctl_hello)), HV_OK);
+	assert_int_equal(
+		fake_machine_ask(CTL_HELLO, 0, 0, NULL, 0, &reply, out, sizeof(struct ctl_hello)),
+		HV_OK);
 }
 
 static void counts_every_request_as_a_sign_of_life(void **state)
@@ -221,7 +225,8 @@ static void limits_how_fast_the_agent_writes_to_the_log(void **state)
 static void reads_the_log_with_room_for_a_line(void **state)
 {
 	(void)state;
-	assert_int_equal(fake_machine_ask(CTL_LOG_READ, 0, 0, NULL, 0, &reply, out, 255), HV_EINVAL);
+	assert_int_equal(fake_machine_ask(CTL_LOG_READ, 0, 0, NULL, 0, &reply, out, 255),
+			 HV_EINVAL);
 	assert_int_equal(ask(CTL_LOG_READ, 0, 0), HV_OK);
 	assert_int_equal(reply.value0, reply.data_len);
 	assert_memory_equal(out, "[    0.000000] test: one line\n", reply.data_len);
@@ -286,7 +291,8 @@ static void refuses_an_image_that_has_no_room(void **state)
 
 	(void)state;
 	assert_int_equal(ask_with(CTL_IMAGE_CREATE, 1ull << 40, 0, sha, 32), HV_ENOMEM);
-	assert_string_equal(reply.message, "size: no room for an image of 1099511627776 bytes beside the others");
+	assert_string_equal(reply.message,
+			    "size: no room for an image of 1099511627776 bytes beside the others");
 }
 
 /* ---- VMs ---- */
@@ -341,7 +347,8 @@ static void names_the_field_that_is_wrong(void **state)
 		memset((uint8_t *)&vm + rows[i].at, rows[i].byte, rows[i].len);
 		assert_int_equal(create(), HV_EINVAL);
 		if (strncmp(reply.message, rows[i].field, strlen(rows[i].field)) != 0)
-			fail_msg("row %zu: \"%s\" does not begin with \"%s\"", i, reply.message, rows[i].field);
+			fail_msg("row %zu: \"%s\" does not begin with \"%s\"", i, reply.message,
+				 rows[i].field);
 	}
 	assert_int_equal(fake_machine.nr_vms, 0);
 }
@@ -426,7 +433,8 @@ static void refuses_vms_rather_than_lose_counters(void **state)
 	}
 	vm.uuid[2] = 2;
 	assert_int_equal(create(), HV_ENOMEM);
-	assert_string_equal(reply.message, "0 VMs and 256 destroyed ones to be forgotten fill the table");
+	assert_string_equal(reply.message,
+			    "0 VMs and 256 destroyed ones to be forgotten fill the table");
 	assert_int_equal(ask(CTL_USAGE_READ, 0, 0), HV_OK);
 	assert_int_equal(reply.data_len, 256 * sizeof(struct ctl_usage));
 	assert_int_equal(ask(CTL_VM_LIST, 0, 0), HV_OK);

@@ -17,7 +17,7 @@ static uint8_t sha[32];
 static int empty(void **state)
 {
 	(void)state;
-	images_init(64 * MIB);
+	image_set_budget(64 * MIB);
 	return 0;
 }
 
@@ -165,7 +165,7 @@ static void keeps_to_its_budget(void **state)
 	uint32_t handle, other;
 
 	(void)state;
-	images_init(4 * MIB);
+	image_set_budget(4 * MIB);
 	handle = create(2 * MIB + 1, 1); /* takes 2 MiB and a page */
 	memset(sha, 2, sizeof(sha));
 	assert_int_equal(image_create(2 * MIB, sha, &other), HV_ENOMEM);

@@ -42,7 +42,8 @@ static void add(uint32_t i)
 
 static void read_usage(struct vm *vm, struct ctl_usage *out)
 {
-	*out = (struct ctl_usage){.handle = *(uint32_t *)vm, .state = CTL_VM_RUNNING, .vcpu_run_ns = 7};
+	*out = (struct ctl_usage){
+		.handle = *(uint32_t *)vm, .state = CTL_VM_RUNNING, .vcpu_run_ns = 7};
 }
 
 static void read_info(struct vm *vm, struct ctl_vm_info *out)

@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a guest-physical address to memory that we can follow. Everything goes through gmem_map(),
- * which answers for one chunk at a time: chunks that are neighbours for the guest lie anywhere.
+ * Copies between guest memory and ours. Everything goes through gmem_map(), which answers for one
+ * chunk at a time: chunks that are neighbours for the guest lie anywhere.
  */
 #include "vmm/gmem.h"
 
 #include "kernel/lib/assert.h"
 #include "kernel/lib/string.h"
-
-uint8_t *gmem_map(const struct gmem *mem, uint64_t gpa, uint64_t len_bytes, uint64_t *got_bytes)
-{
-	uint64_t in_ram = gpa; /* as if there were no hole */
-	uint64_t left;
-
-	if (gpa >= GMEM_HIGH_BASE && gpa - GMEM_HIGH_BASE < mem->high_bytes)
-		in_ram = gpa - GMEM_HIGH_BASE + mem->low_bytes;
-	else if (gpa >= mem->low_bytes)
-		return NULL;
-	left = GMEM_CHUNK - in_ram % GMEM_CHUNK;
-	*got_bytes = MIN(len_bytes, left);
-	return mem->chunks[in_ram / GMEM_CHUNK] + in_ram % GMEM_CHUNK;
-}
 
 bool gmem_has(const struct gmem *mem, uint64_t gpa, uint64_t len_bytes)
 {
@@ -33,12 +19,16 @@ enum hv_err gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, uint64_t 
 {
 	uint8_t *to = dst;
 	uint64_t got;
+	const uint8_t *from = gmem_map(mem, gpa, len_bytes, &got);
 
+	if (from && got == len_bytes) { /* nearly always */
+		memcpy(to, from, len_bytes);
+		return HV_OK;
+	}
 	if (!gmem_has(mem, gpa, len_bytes))
 		return HV_EINVAL;
 	for (; len_bytes; gpa += got, to += got, len_bytes -= got) {
-		const uint8_t *from = gmem_map(mem, gpa, len_bytes, &got);
-
+		from = gmem_map(mem, gpa, len_bytes, &got);
 		ASSERT(from);
 		memcpy(to, from, got);
 	}
@@ -49,12 +39,16 @@ enum hv_err gmem_write(const struct gmem *mem, uint64_t gpa, const void *src, ui
 {
 	const uint8_t *from = src;
 	uint64_t got;
+	uint8_t *to = gmem_map(mem, gpa, len_bytes, &got);
 
+	if (to && got == len_bytes) { /* nearly always */
+		memcpy(to, from, len_bytes);
+		return HV_OK;
+	}
 	if (!gmem_has(mem, gpa, len_bytes))
 		return HV_EINVAL;
 	for (; len_bytes; gpa += got, from += got, len_bytes -= got) {
-		uint8_t *to = gmem_map(mem, gpa, len_bytes, &got);
-
+		to = gmem_map(mem, gpa, len_bytes, &got);
 		ASSERT(to);
 		memcpy(to, from, got);
 	}

@@ -24,8 +24,22 @@ struct gmem {
 	uint32_t nr_chunks;
 };
 
-/* Pointer to gpa and how many bytes follow it in one piece (at most len_bytes); NULL: not RAM. */
-uint8_t *gmem_map(const struct gmem *mem, uint64_t gpa, uint64_t len_bytes, uint64_t *got_bytes);
+/* Pointer to gpa and how many bytes follow it in one piece (at most len_bytes); NULL: not RAM.
+ * Here, because every access of every virtqueue goes through it. */
+static inline uint8_t *gmem_map(const struct gmem *mem, uint64_t gpa, uint64_t len_bytes,
+				uint64_t *got_bytes)
+{
+	uint64_t in_ram = gpa; /* as if there were no hole */
+	uint64_t left;
+
+	if (gpa >= GMEM_HIGH_BASE && gpa - GMEM_HIGH_BASE < mem->high_bytes)
+		in_ram = gpa - GMEM_HIGH_BASE + mem->low_bytes;
+	else if (gpa >= mem->low_bytes)
+		return NULL;
+	left = GMEM_CHUNK - in_ram % GMEM_CHUNK;
+	*got_bytes = MIN(len_bytes, left);
+	return mem->chunks[in_ram / GMEM_CHUNK] + in_ram % GMEM_CHUNK;
+}
 
 /* Whether all of [gpa, gpa + len_bytes) is RAM; any values, no overflow. */
 bool gmem_has(const struct gmem *mem, uint64_t gpa, uint64_t len_bytes);

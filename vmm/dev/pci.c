@@ -93,12 +93,14 @@ static void msix_send_pending(struct pci_fn *fn)
 	ASSERT_HELD(&msix->lock);
 	if (!msix->is_enabled || msix->is_masked)
 		return;
-	for (uint16_t i = 0; i < msix->nr_vectors; i++) {
-		if (!(msix->pending & BIT(i)) || msix->table[i].control & PCI_MSIX_ENTRY_MASKED)
+	for (uint64_t left = msix->pending; left; left &= left - 1) {
+		const struct pci_msix_entry *entry = &msix->table[__builtin_ctzll(left)];
+
+		if (entry->control & PCI_MSIX_ENTRY_MASKED)
 			continue;
-		msix->pending &= ~BIT(i);
+		msix->pending &= ~(left & -left);
 		/* Under the lock: no message comes after the guest has seen its mask set. */
-		vm_msi(fn->vm, msix->table[i].addr, msix->table[i].data);
+		vm_msi(fn->vm, entry->addr, entry->data);
 	}
 }
 

@@ -74,8 +74,11 @@ void virtio_queue_show(struct virtio_pci *vp, uint32_t queue)
 
 void virtio_queue_give(struct virtio_pci *vp, uint32_t queue)
 {
-	virtio_queue_show(vp, queue);
-	lock_release(&vp->queues[queue].vring.lock);
+	struct vring *vring = &vp->queues[queue].vring;
+
+	if (vring->nr_put || vring->broken_why)
+		virtio_queue_show(vp, queue);
+	lock_release(&vring->lock);
 }
 
 void virtio_pci_notify(struct virtio_pci *vp, uint32_t queue)

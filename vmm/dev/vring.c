@@ -157,6 +157,17 @@ struct desc_walk {
 	bool is_indirect;
 };
 
+static enum hv_err read_desc(const struct gmem *mem, uint64_t gpa, struct vring_desc *desc)
+{
+	uint64_t got;
+	const uint8_t *from = gmem_map(mem, gpa, sizeof(*desc), &got);
+
+	if (!from || got < sizeof(*desc)) /* a misaligned table may lie in two chunks */
+		return gmem_read(mem, gpa, desc, sizeof(*desc));
+	memcpy(desc, from, sizeof(*desc));
+	return HV_OK;
+}
+
 static const char *add_piece(const struct vring *vring, struct vring_chain *chain,
 			     const struct vring_desc *desc)
 {
@@ -219,8 +230,7 @@ static const char *read_chain(const struct vring *vring, struct vring_chain *cha
 			return "descriptor index is out of range";
 		if (walk.nr_seen++ == walk.nr_descs)
 			return "chain loops";
-		if (gmem_read(vring->mem, walk.table_gpa + walk.at * sizeof(desc), &desc,
-			      sizeof(desc)) != HV_OK)
+		if (read_desc(vring->mem, walk.table_gpa + walk.at * sizeof(desc), &desc) != HV_OK)
 			return "indirect table is not in RAM";
 
 		if (desc.flags & VRING_DESC_F_INDIRECT) {

@@ -174,6 +174,18 @@ static void follows_an_indirect_table(void **state)
 	assert_int_equal(chain.writable_bytes, 4);
 }
 
+static void follows_a_misaligned_table_into_the_next_chunk(void **state)
+{
+	const struct vdriver_buf bufs[] = {{BUF, 3, false}, {BUF + 8, 5, true}};
+
+	(void)state;
+	vdriver_add_indirect(&driver, GMEM_CHUNK - 24, bufs, 2);
+	assert_true(vring_pop(&vring, &chain));
+	assert_int_equal(chain.readable_bytes, 3);
+	assert_int_equal(chain.pieces[1].gpa, BUF + 8);
+	assert_int_equal(chain.writable_bytes, 5);
+}
+
 static void follows_plain_descriptors_into_an_indirect_table(void **state)
 {
 	const struct vring_desc first = {BUF, 5, VRING_DESC_F_NEXT, 1};
@@ -465,6 +477,7 @@ int main(void)
 		QUEUE_TEST(pops_readable_then_writable_pieces),
 		QUEUE_TEST(copies_through_pieces_and_chunks),
 		QUEUE_TEST(follows_an_indirect_table),
+		QUEUE_TEST(follows_a_misaligned_table_into_the_next_chunk),
 		QUEUE_TEST(follows_plain_descriptors_into_an_indirect_table),
 		QUEUE_TEST(lets_indices_wrap),
 		QUEUE_TEST(takes_a_full_queue),

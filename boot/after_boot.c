@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ways to end, on purpose: tests of the machine's power-off, reboot, panics and protections boot with
- * after-boot= and read the log. Each break goes through two functions whose names the backtrace shows.
+ * Ways to end, on purpose: tests of the machine's power-off, reboot, panics and protections boot
+ * with after-boot= and read the log. Each break goes through two functions whose names the
+ * backtrace shows.
  */
 #include "boot/after_boot.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the command line's after-boot= asks for (see kernel/cmdline.h), so that tests can see it done. */
+/* What the command line's after-boot= asks for (see kernel/cmdline.h), so that tests can see it
+ * done. */
 #ifndef BOOT_AFTER_BOOT_H
 #define BOOT_AFTER_BOOT_H
 

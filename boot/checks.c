@@ -142,7 +142,8 @@ static void check_kick(void)
 	start = time_now_ns();
 	while (__atomic_load_n(&other->kick_pending, __ATOMIC_ACQUIRE))
 		ASSERT(time_now_ns() - start < NSEC_PER_SEC);
-	log_info("check", "a kicked CPU looks within %llu us", (time_now_ns() - start) / NSEC_PER_USEC);
+	log_info("check", "a kicked CPU looks within %llu us",
+		 (time_now_ns() - start) / NSEC_PER_USEC);
 }
 
 static void check_wall_clock(void)

@@ -17,14 +17,17 @@
 #include "kernel/paging.h"
 #include "kernel/panic.h"
 #include "kernel/pci.h"
+#include "kernel/random.h"
 #include "kernel/serial.h"
 #include "kernel/time.h"
 #include "kernel/time_hw.h"
 #include "net/uplink.h"
+#include "vmm/vmm.h"
 
 #define BOOT_MAPPED_BYTES (4 * GIB) /* by entry.S, in the direct map */
 
 uint64_t __stack_chk_guard;
+static bool can_run_guests;
 
 void boot_main(uint32_t protocol, uint32_t info_hpa);
 NORETURN void __stack_chk_fail(void);
@@ -47,7 +50,8 @@ static inline __attribute__((always_inline)) void seed_stack_guard(void)
 static const void *map_early(void *arg, uint64_t hpa, uint64_t len_bytes)
 {
 	(void)arg;
-	return range_fits(hpa, len_bytes, BOOT_MAPPED_BYTES) ? (const void *)(DIRECT_MAP + hpa) : NULL;
+	return range_fits(hpa, len_bytes, BOOT_MAPPED_BYTES) ? (const void *)(DIRECT_MAP + hpa)
+							     : NULL;
 }
 
 static void read_boot_info(uint32_t protocol, uint32_t info_hpa)
@@ -109,9 +113,15 @@ static void read_acpi(void)
 		 acpi_info.nr_cpus);
 }
 
-/* Every CPU's end of the boot. */
+/* Every CPU's end of the boot. A machine that cannot run guests waits for somebody who reads why. */
 static void run(void)
 {
+	if (can_run_guests) {
+		vmm_cpu_init();
+		if (this_cpu()->index == 0)
+			vmm_start();
+		vmm_cpu_run();
+	}
 	for (;;) {
 		__atomic_store_n(&this_cpu()->kick_pending, 0, __ATOMIC_RELAXED);
 		cpu_idle_wait();
@@ -138,6 +148,8 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	pci_init();
 	drivers_init();
 	net_uplink_init();
+	random_init();
+	can_run_guests = vmm_init();
 	cpu_start_others(run);
 	log_info("boot", "up after %llu ms", time_now_ns() / NSEC_PER_MSEC);
 	after_boot();

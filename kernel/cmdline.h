@@ -7,6 +7,9 @@
  *   panic=reboot|halt|poweroff     what follows a panic; default reboot, after 5 s
  *   after-boot=check|poweroff|reboot|panic|assert|fault|write-text|run-data|overflow
  *                                  for tests: once the machine is up, end it in this way
+ *   guests=only                    no agent: run the guests among the boot modules, then power off
+ *                                  (vmm/module_guests.h)
+ *   test=1                         for tests: let the agent ask for faults (CTL_TEST_FAULT)
  */
 #ifndef KERNEL_CMDLINE_H
 #define KERNEL_CMDLINE_H
@@ -24,7 +27,8 @@ const char *cmdline_find(const char *cmdline, const char *key, char *buf, size_t
 /* The same on the command line that this machine was booted with. */
 const char *cmdline_get(const char *key, char *buf, size_t cap);
 
-/* cmdline_choose - index of the key's value among count words; none when absent or not among them */
+/* cmdline_choose - index of the key's value among count words; none when absent or not among them
+ */
 unsigned cmdline_choose(const char *key, const char *const *words, unsigned count, unsigned none);
 
 #endif

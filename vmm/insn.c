@@ -50,6 +50,8 @@ struct opcode {
 	unsigned prefixes; /* what they may do to it */
 };
 
+static const struct opcode not_ours; /* FORM_NONE */
+
 #define MAY_LOCK    1
 #define FORBIDS_66  2 /* it is another instruction then, or none */
 #define FORBIDS_REP 4 /* the same for F2 and F3 */
@@ -190,7 +192,7 @@ static const int8_t alu_ops[8] = {INSN_ADD, INSN_OR, -1, -1, INSN_AND, INSN_SUB,
 static struct opcode alu_row(unsigned nr, enum form form, enum width width, enum imm_kind imm)
 {
 	if (alu_ops[nr] < 0)
-		return (struct opcode){FORM_NONE};
+		return not_ours;
 	return (struct opcode){form, width, (enum insn_op)alu_ops[nr], imm,
 			       form != FORM_RM && alu_ops[nr] != INSN_CMP ? MAY_LOCK : 0};
 }
@@ -203,7 +205,7 @@ static struct opcode group3_row(unsigned nr, enum width width)
 				       width == W_BYTE ? IMM_8 : IMM_FULL, 0};
 	if (nr <= 3)
 		return (struct opcode){FORM_M, width, nr == 2 ? INSN_NOT : INSN_NEG, IMM_NONE, MAY_LOCK};
-	return (struct opcode){FORM_NONE};
+	return not_ours;
 }
 
 static struct opcode map1_row(uint8_t byte, unsigned nr, enum insn_mode mode)
@@ -252,7 +254,7 @@ static struct opcode map1_row(uint8_t byte, unsigned nr, enum insn_mode mode)
 			return (struct opcode){FORM_M, width, nr ? INSN_DEC : INSN_INC, IMM_NONE, MAY_LOCK};
 		break;
 	}
-	return (struct opcode){FORM_NONE};
+	return not_ours;
 }
 
 static struct opcode map0f_row(uint8_t byte, unsigned nr)
@@ -279,7 +281,7 @@ static struct opcode map0f_row(uint8_t byte, unsigned nr)
 					       nr != 4 ? MAY_LOCK : 0};
 		break;
 	}
-	return (struct opcode){FORM_NONE};
+	return not_ours;
 }
 
 static struct opcode map0f38_row(uint8_t byte)
@@ -288,7 +290,7 @@ static struct opcode map0f38_row(uint8_t byte)
 		return (struct opcode){FORM_RM, W_FULL, INSN_MOVBE, IMM_NONE, FORBIDS_REP};
 	if (byte == 0xf1)
 		return (struct opcode){FORM_MR, W_FULL, INSN_MOVBE, IMM_NONE, FORBIDS_REP};
-	return (struct opcode){FORM_NONE};
+	return not_ours;
 }
 
 static bool has_modrm(enum form form)

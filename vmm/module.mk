@@ -11,7 +11,8 @@ kernel-y += $(guest-pc)
 pure-y += $(guest-pc)
 
 # ways to boot a guest, and what it finds in its memory
-guest-boot := vmm/boot_proto.c vmm/boot_linux.c vmm/boot_pvh.c vmm/elf.c vmm/tables.c vmm/smbios.c vmm/dsdt.S
+guest-boot := vmm/boot_proto.c vmm/boot_linux.c vmm/boot_pvh.c vmm/boot_multiboot.c vmm/elf.c \
+        vmm/tables.c vmm/smbios.c vmm/dsdt.S
 kernel-y += $(guest-boot)
 pure-y += $(guest-boot)
 
@@ -40,3 +41,17 @@ kernel-y += $(control-pure) vmm/control_machine.c vmm/node_info.c
 pure-y += $(control-pure)
 kernel-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c
 pure-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c
+
+# VMs: their life, their CPUs, what their exits mean
+kernel-y += vmm/vmm.c vmm/run.c vmm/vcpu.c vmm/vm.c vmm/vm_memory.c vmm/boot.c vmm/board.c \
+        vmm/exits.c vmm/exit_msr.c vmm/guest_access.c vmm/vm_services.c vmm/module_guests.c
+
+# VT-x
+kernel-y += vmm/vmx/vmx.c vmm/vmx/vmx_vmcs.c vmm/vmx/vmx_state.c vmm/vmx/vmx_enter.S \
+        vmm/vmx/vmx_ctl.c vmm/vmx/vmx_decode.c
+pure-y += vmm/vmx/vmx_ctl.c vmm/vmx/vmx_decode.c
+
+# the agent's VM, with its image
+kernel-y += vmm/agent_vm.c vmm/agent_image.S
+$(B)/kernel/vmm/agent_image.o: $(B)/agent/agent.elf
+FLAGS_vmm/agent_image := -DAGENT_IMAGE='"$(B)/agent/agent.elf"'

@@ -52,7 +52,14 @@ void run_init_cpu(void)
 	sched_queue_init(&run->queue, tsc_khz());
 	list_init(&run->requests);
 	timer_init(&run->slice, slice_over);
-	this_cpu()->sched = run;
+	__atomic_store_n(&this_cpu()->sched, run, __ATOMIC_RELEASE);
+}
+
+void run_wait_for_cpus(void)
+{
+	for (uint32_t i = 0; i < cpu_count(); i++)
+		while (!__atomic_load_n(&cpu_at(i)->sched, __ATOMIC_ACQUIRE))
+			cpu_pause();
 }
 
 struct vcpu *run_loaded(void)

@@ -13,6 +13,9 @@
 /* run_init_cpu - this CPU's queue; once, before any vCPU is given to it */
 void run_init_cpu(void);
 
+/* run_wait_for_cpus - until every online CPU has its queue; before the first VM */
+void run_wait_for_cpus(void);
+
 /* run_attach - choose a home for a new vCPU, the CPU that has the fewest; it starts parked */
 void run_attach(struct vcpu *vcpu);
 /* run_detach - the vCPU is parked and will not run again */

@@ -2,10 +2,17 @@
 /* The hypervisor, turned on: which backend, on which CPUs, and then the loop. */
 #include "vmm/vmm.h"
 
+#include "boot/boot_info.h"
+#include "kernel/cmdline.h"
 #include "kernel/cpu.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
+#include "kernel/memory.h"
 #include "kernel/panic.h"
+#include "vmm/control.h"
 #include "vmm/cpuid.h"
+#include "vmm/images.h"
+#include "vmm/module_guests.h"
 #include "vmm/run.h"
 #include "vmm/vm.h"
 
@@ -43,9 +50,39 @@ void vmm_cpu_init(void)
 	run_init_cpu();
 }
 
+/* The node's configuration is the module of that name; PVH loaders pass no names, so else the first. */
+static const struct boot_module *find_config(void)
+{
+	for (uint32_t i = 0; i < boot_info.nr_modules; i++)
+		if (strncmp(boot_info.modules[i].name, "node.conf", strlen("node.conf")) == 0)
+			return &boot_info.modules[i];
+	return boot_info.nr_modules > 0 && boot_info.modules[0].name[0] == '\0' ? &boot_info.modules[0] : NULL;
+}
+
+static void init_control(void)
+{
+	const struct boot_module *module = find_config();
+	char buf[8];
+	struct control_setup setup = {
+		.ops = &control_machine,
+		.config = module ? hva_of(module->hpa) : NULL,
+		.config_len = module ? module->len_bytes : 0,
+		.allows_test_faults = cmdline_get("test", buf, sizeof(buf)) && strcmp(buf, "1") == 0,
+	};
+
+	control_init(&setup);
+}
+
 void vmm_start(void)
 {
-	if (vm_start_agent() != HV_OK)
+	struct pages_stats pages;
+
+	run_wait_for_cpus();
+	pages_stats(&pages);
+	images_init(pages.total * PAGE_SIZE / 2);
+	init_control();
+	module_guests_start();
+	if (!module_guests_only() && vm_start_agent() != HV_OK)
 		panic("the node cannot run its own agent");
 }
 

@@ -71,7 +71,7 @@ define flavour # NAME CC-variable FLAGS-variable
 $(B)/$(1)/%.o: %.c
 	$$(call say,CC,$$@)mkdir -p $$(@D) && $$($(2)) $$($(3)) $$(FLAGS_$$(<:.c=)) -MMD -MP -c -o $$@ $$<
 $(B)/$(1)/%.o: %.S
-	$$(call say,AS,$$@)mkdir -p $$(@D) && $$($(2)) $$($(3)) -D__ASSEMBLER__ -MMD -MP -c -o $$@ $$<
+	$$(call say,AS,$$@)mkdir -p $$(@D) && $$($(2)) $$($(3)) $$(FLAGS_$$(<:.S=)) -D__ASSEMBLER__ -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call flavour,kernel,KERNEL_CC,KERNEL_FLAGS))
 $(eval $(call flavour,host,HOST_CC,HOST_FLAGS))
@@ -107,7 +107,7 @@ unit-support := $(wildcard tests/unit/support/*.c)
 unit-bin := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit-src))
 fuzz-src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz-bin := $(patsubst tests/fuzz/%.c,$(B)/fuzzers/%,$(fuzz-src))
-HOST_LIBS := -lcmocka -lyyjson -lllhttp -lsqlite3 -lcrypto
+HOST_LIBS := -lcmocka -lyyjson -lllhttp -lmbedx509 -lmbedcrypto -lsqlite3 -lcrypto
 
 $(B)/host/libpure.a: $(call objects,host,$(pure-y) $(unit-support))
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^

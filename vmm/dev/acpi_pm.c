@@ -63,35 +63,37 @@ static uint64_t read_block(const struct acpi_pm *pm, uint64_t offset)
 	return word >> (offset % 8 * 8);
 }
 
-static void write_control(struct acpi_pm *pm, uint16_t val)
+static void write_control_high(struct acpi_pm *pm, uint8_t byte)
 {
+	uint16_t val = (uint16_t)(byte << 8);
+
 	pm->control = (val & CNT_SLP_TYP) | CNT_SCI_EN;
 	if ((val & CNT_SLP_EN) && FIELD_GET(CNT_SLP_TYP, val) == ACPI_PM_SLP_TYP_S5)
 		vm_stop(pm->dev.vm, VM_STOP_POWER_OFF, "the guest switched itself off");
 }
 
-/* Registers begin at even offsets; a 4-byte write to the event block is both of its registers. */
-static enum io_result write_block(struct acpi_pm *pm, uint64_t offset, uint8_t size, uint32_t val)
+/* Byte by byte, so that every width does what it should. A one clears its status bit. */
+static void write_byte(struct acpi_pm *pm, uint64_t offset, uint8_t byte)
 {
-	if (size == 1)
-		return IO_REFUSED;
 	switch (offset) {
 	case ACPI_PM_EVENT:
-		pm->status &= (uint16_t)~val; /* a one clears */
-		if (size == 4)
-			pm->enable = val >> 16 & PM1_ENABLE_BITS;
+		pm->status &= (uint16_t)~byte;
+		break;
+	case ACPI_PM_EVENT + 1:
+		pm->status &= (uint16_t)~(byte << 8);
 		break;
 	case ACPI_PM_EVENT + 2:
-		pm->enable = val & PM1_ENABLE_BITS;
+		pm->enable = ((pm->enable & 0xff00) | byte) & PM1_ENABLE_BITS;
 		break;
-	case ACPI_PM_CONTROL:
-		write_control(pm, (uint16_t)val);
+	case ACPI_PM_EVENT + 3:
+		pm->enable = ((pm->enable & 0x00ff) | byte << 8) & PM1_ENABLE_BITS;
 		break;
-	default: /* the timer cannot be set */
+	case ACPI_PM_CONTROL + 1:
+		write_control_high(pm, byte);
+		break;
+	default: /* SCI_EN is fixed, the timer cannot be set */
 		break;
 	}
-	update_sci(pm);
-	return IO_DONE;
 }
 
 static enum io_result acpi_pm_access(struct vdev *dev, enum io_space space, struct io_access *acc)
@@ -101,9 +103,13 @@ static enum io_result acpi_pm_access(struct vdev *dev, enum io_space space, stru
 	(void)space;
 	if (acc->size > 4)
 		return IO_REFUSED;
-	if (acc->is_write)
-		return write_block(pm, acc->offset, acc->size, (uint32_t)acc->value);
-	acc->value = read_block(pm, acc->offset) & (BIT(acc->size * 8) - 1);
+	if (!acc->is_write) {
+		acc->value = read_block(pm, acc->offset) & (BIT(acc->size * 8) - 1);
+		return IO_DONE;
+	}
+	for (uint8_t i = 0; i < acc->size; i++)
+		write_byte(pm, acc->offset + i, (uint8_t)(acc->value >> i * 8));
+	update_sci(pm);
 	return IO_DONE;
 }
 

@@ -88,11 +88,21 @@ static void counts_time_at_3579545_hz(void **state)
 	assert_int_equal(in(8, 4), (uint32_t)(1001200ull * 3579545));
 }
 
-static void refuses_odd_widths(void **state)
+static void takes_bytes_words_and_both_registers_at_once(void **state)
 {
 	(void)state;
-	assert_int_equal(dev_write(pm, SPACE_PIO, 0, 1, 0xff), IO_REFUSED);
+	acpi_pm_press_power_button(pm);
+	out(3, 1, 0x01);
+	assert_int_equal(in(2, 2), 0x100);
+	out(2, 1, 0x20);
+	assert_int_equal(in(2, 2), 0x120);
+	out(1, 1, 0x01);
+	assert_false(fake_vm(vm)->irq_high[9]);
+	out(0, 4, 0x00010100);
+	assert_int_equal(in(3, 1), 0x00);
 	assert_int_equal(dev_write(pm, SPACE_PIO, 0, 8, 0), IO_REFUSED);
+	out(5, 1, 0x34); /* S5, by its byte */
+	assert_true(fake_vm(vm)->is_stopped);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -100,9 +110,11 @@ static void refuses_odd_widths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(is_always_in_acpi_mode),  TEST(raises_sci_for_the_power_button_when_enabled),
-		TEST(switches_off_at_s5_only), TEST(counts_time_at_3579545_hz),
-		TEST(refuses_odd_widths),
+		TEST(is_always_in_acpi_mode),
+		TEST(raises_sci_for_the_power_button_when_enabled),
+		TEST(switches_off_at_s5_only),
+		TEST(counts_time_at_3579545_hz),
+		TEST(takes_bytes_words_and_both_registers_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

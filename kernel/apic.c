@@ -33,18 +33,18 @@ enum {
 #define APIC_BASE_ENABLE BIT(11)
 #define APIC_BASE_X2APIC BIT(10)
 
-#define SVR_ENABLE 0x100u
-#define LVT_MASKED 0x10000u
-#define LVT_NMI	   0x400u
+#define SVR_ENABLE	   0x100u
+#define LVT_MASKED	   0x10000u
+#define LVT_NMI		   0x400u
 #define LVT_TIMER_DEADLINE 0x40000u
-#define DIVIDE_BY_1 0xbu
+#define DIVIDE_BY_1	   0xbu
 
-#define ICR_FIXED   0x0000u
-#define ICR_NMI	    0x0400u
-#define ICR_INIT    0x0500u
-#define ICR_STARTUP 0x0600u
-#define ICR_PENDING 0x1000u
-#define ICR_ASSERT  0x4000u
+#define ICR_FIXED	 0x0000u
+#define ICR_NMI		 0x0400u
+#define ICR_INIT	 0x0500u
+#define ICR_STARTUP	 0x0600u
+#define ICR_PENDING	 0x1000u
+#define ICR_ASSERT	 0x4000u
 #define ICR_ALL_BUT_SELF 0xc0000u
 
 #define CALIBRATE_NS (10 * NSEC_PER_MSEC)
@@ -70,7 +70,8 @@ static void apic_write(unsigned reg, uint32_t val)
 static void send(uint32_t to_apic_id, uint32_t command)
 {
 	if (mode == MODE_X2APIC) {
-		/* WRMSR to x2APIC registers is not serialising: memory written before must be seen first. */
+		/* WRMSR to x2APIC registers is not serialising: memory written before must be seen
+		 * first. */
 		__asm__ volatile("mfence; lfence" : : : "memory");
 		wrmsr(MSR_X2APIC + APIC_ICR, (uint64_t)to_apic_id << 32 | command);
 		return;

@@ -29,14 +29,16 @@ void apic_eoi(void);
 
 void apic_send_ipi(uint32_t to_apic_id, uint8_t vector);
 void apic_send_init(uint32_t to_apic_id);
-void apic_send_startup(uint32_t to_apic_id, uint64_t trampoline_hpa); /* below 1 MiB, page aligned */
-void apic_send_nmi_to_others(void); /* nothing before apic_init_boot */
+void apic_send_startup(uint32_t to_apic_id,
+		       uint64_t trampoline_hpa); /* below 1 MiB, page aligned */
+void apic_send_nmi_to_others(void);		 /* nothing before apic_init_boot */
 
 /* Boot CPU, once the TSC's rate is known: find the timer's. Before any CPU arms one. */
 void apic_timer_init_boot(void);
 const char *apic_timer_mode_name(void);
 /*
- * apic_timer_arm - one VECTOR_TIMER interrupt at deadline_tsc or somewhat before it; TIMER_NEVER: none
+ * apic_timer_arm - one VECTOR_TIMER interrupt at deadline_tsc or somewhat before it; TIMER_NEVER:
+ * none
  *
  * A deadline that has passed interrupts as soon as interrupts are on.
  */

@@ -125,7 +125,8 @@ void cpu_set_online(void)
 	struct cpu *cpu = this_cpu();
 
 	cpu->apic_id = apic_id();
-	((struct cpu_arch *)cpu->arch)->calls_done = __atomic_load_n(&call.generation, __ATOMIC_ACQUIRE);
+	((struct cpu_arch *)cpu->arch)->calls_done =
+		__atomic_load_n(&call.generation, __ATOMIC_ACQUIRE);
 	cpu->is_online = true;
 	/* What is written above is seen by whoever sees the new count. */
 	__atomic_store_n(&nr_online, cpu->index + 1, __ATOMIC_RELEASE);
@@ -187,7 +188,8 @@ void cpu_idle_wait(void)
 	struct cpu *cpu = this_cpu();
 	uint64_t start = tsc_now();
 
-	/* STI holds interrupts off for one more instruction, so a kick after the test ends the HLT. */
+	/* STI holds interrupts off for one more instruction, so a kick after the test ends the HLT.
+	 */
 	if (!__atomic_load_n(&cpu->kick_pending, __ATOMIC_SEQ_CST))
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
 	cpu->idle_tsc += tsc_now() - start;

@@ -13,12 +13,12 @@
 
 struct cpu_arch {
 	struct gdt gdt;
-	void *stacks;	    /* see kernel/paging.h; fixed */
-	uint64_t nmi_count; /* only grows */
+	void *stacks;		      /* see kernel/paging.h; fixed */
+	uint64_t nmi_count;	      /* only grows */
 	uint64_t machine_check_count; /* survived ones, only grows */
 	uint64_t calls_done; /* generation of the last cpu_call_others() run here; others read it */
 	struct lock timer_lock;
-	struct timer_queue timers; /* under timer_lock, with running */
+	struct timer_queue timers;   /* under timer_lock, with running */
 	struct timer *timer_running; /* whose fire() runs now, or NULL */
 };
 

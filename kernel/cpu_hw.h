@@ -54,7 +54,8 @@ static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 	return r;
 }
 
-/* All zero for a leaf that this CPU does not have, where CPUID itself answers with another one's. */
+/* All zero for a leaf that this CPU does not have, where CPUID itself answers with another one's.
+ */
 static inline struct cpuid_regs cpuid_if_present(uint32_t leaf, uint32_t subleaf)
 {
 	if (cpuid(leaf & 0x80000000u, 0).eax < leaf)
@@ -72,7 +73,10 @@ static inline uint64_t rdmsr(uint32_t msr)
 
 static inline void wrmsr(uint32_t msr, uint64_t val)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)val), "d"((uint32_t)(val >> 32)) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)val), "d"((uint32_t)(val >> 32))
+			 : "memory");
 }
 
 /*

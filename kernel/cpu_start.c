@@ -38,7 +38,8 @@ static void (*run_when_up)(void);
 static struct {
 	struct lock lock;
 	uint64_t last, worst_ticks; /* under lock */
-	uint32_t nr_arrived, nr_left; /* two more for each CPU; never taken back, lest one miss it */
+	uint32_t nr_arrived,
+		nr_left; /* two more for each CPU; never taken back, lest one miss it */
 } tsc_check;
 
 static void wait_for_both(uint32_t *counter, uint32_t index)
@@ -73,8 +74,8 @@ static void check_tsc_of(uint32_t index)
 	compare_tsc(index);
 	apart_ns = time_ns_of_tsc(tsc_check.worst_ticks);
 	if (apart_ns > TSC_APART_MAX_NS)
-		log_warn("cpu", "the TSC of CPU %u is %lu ns apart; clocks of guests may jump", index,
-			 apart_ns);
+		log_warn("cpu", "the TSC of CPU %u is %lu ns apart; clocks of guests may jump",
+			 index, apart_ns);
 }
 
 /* The first C of such a CPU, on its own stack. */

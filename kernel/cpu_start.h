@@ -9,7 +9,7 @@
 
 #ifndef __ASSEMBLER__
 
-#include "kernel/cpu_arch.h"
+#	include "kernel/cpu_arch.h"
 
 /* Fill in what a CPU will find; before it runs. Keeps arch and stacks. */
 void cpu_prepare(struct cpu *cpu, struct cpu_arch *arch, uint32_t index, void *stacks);

@@ -15,7 +15,8 @@ struct PACKED table_pointer {
 
 static uint64_t tss_low(uint64_t base)
 {
-	return GDT_TSS | (sizeof(struct tss) - 1) | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+	return GDT_TSS | (sizeof(struct tss) - 1) | (base & 0xffffff) << 16 |
+	       (base >> 24 & 0xff) << 56;
 }
 
 uint64_t gdt_stack_top(const void *stacks)

@@ -14,9 +14,10 @@
 #define SEL_DATA 0x10
 #define SEL_TSS	 0x18
 
-/* Which of a TSS's IST stacks an interrupt gets, as the IDT counts them; 0 stays on the present one. */
-#define IST_NMI		 1
-#define IST_DOUBLE_FAULT 2
+/* Which of a TSS's IST stacks an interrupt gets, as the IDT counts them; 0 stays on the present
+ * one. */
+#define IST_NMI		  1
+#define IST_DOUBLE_FAULT  2
 #define IST_MACHINE_CHECK 3
 
 struct PACKED tss {

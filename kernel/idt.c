@@ -17,10 +17,10 @@
 #define STUB_BYTES     16
 
 /* [SDM] "IA32_MCi_STATUS MSRs" */
-#define MCI_STATUS_VAL BIT(63)
-#define MCI_STATUS_UC  BIT(61)
-#define MCI_STATUS_PCC BIT(57)
-#define MCG_CAP_COUNT  0xffull
+#define MCI_STATUS_VAL	BIT(63)
+#define MCI_STATUS_UC	BIT(61)
+#define MCI_STATUS_PCC	BIT(57)
+#define MCG_CAP_COUNT	0xffull
 #define MCG_STATUS_RIPV BIT(0)
 
 struct gate {
@@ -44,10 +44,28 @@ extern const struct fixup_row fixup_start[], fixup_end[];
 static struct gate idt[256];
 
 static const char *const exception_names[32] = {
-    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-    "no FPU", "double fault", NULL, "invalid TSS", "segment not present", "stack fault",
-    "general protection", "page fault", NULL, "x87 error", "alignment check", "machine check",
-    "SIMD error", "virtualization", "control protection",
+	"divide error",
+	"debug",
+	"NMI",
+	"breakpoint",
+	"overflow",
+	"bound range",
+	"invalid opcode",
+	"no FPU",
+	"double fault",
+	NULL,
+	"invalid TSS",
+	"segment not present",
+	"stack fault",
+	"general protection",
+	"page fault",
+	NULL,
+	"x87 error",
+	"alignment check",
+	"machine check",
+	"SIMD error",
+	"virtualization",
+	"control protection",
 };
 
 static unsigned ist_of(unsigned vector)
@@ -70,11 +88,11 @@ void idt_init(void)
 		uint64_t at = (uint64_t)idt_stubs + v * STUB_BYTES;
 
 		idt[v] = (struct gate){
-		    .offset_low = (uint16_t)at,
-		    .selector = SEL_CODE,
-		    .flags = (uint16_t)(GATE_INTERRUPT | ist_of(v)),
-		    .offset_mid = (uint16_t)(at >> 16),
-		    .offset_high = (uint32_t)(at >> 32),
+			.offset_low = (uint16_t)at,
+			.selector = SEL_CODE,
+			.flags = (uint16_t)(GATE_INTERRUPT | ist_of(v)),
+			.offset_mid = (uint16_t)(at >> 16),
+			.offset_high = (uint32_t)(at >> 32),
 		};
 	}
 }

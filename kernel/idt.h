@@ -10,12 +10,12 @@
 #include "kernel/lib/types.h"
 
 enum { /* [SDM] table "Protected-Mode Exceptions and Interrupts" */
-	VECTOR_NMI = 2,
-	VECTOR_DOUBLE_FAULT = 8,
-	VECTOR_GENERAL_PROTECTION = 13,
-	VECTOR_PAGE_FAULT = 14,
-	VECTOR_MACHINE_CHECK = 18,
-	VECTOR_FIRST_IRQ = 32,
+       VECTOR_NMI = 2,
+       VECTOR_DOUBLE_FAULT = 8,
+       VECTOR_GENERAL_PROTECTION = 13,
+       VECTOR_PAGE_FAULT = 14,
+       VECTOR_MACHINE_CHECK = 18,
+       VECTOR_FIRST_IRQ = 32,
 };
 
 /* What idt_stubs.S leaves on the stack, lowest address first. */

@@ -12,15 +12,15 @@
 #define IOAPIC_INDEX  0 /* in 32-bit words */
 #define IOAPIC_WINDOW 4
 
-#define IOAPIC_VER	      0x01
-#define IOAPIC_VER_LAST_PIN   0x00ff0000u
-#define IOAPIC_REDIRECTION(n) (0x10 + 2 * (n))
+#define IOAPIC_VER	       0x01
+#define IOAPIC_VER_LAST_PIN    0x00ff0000u
+#define IOAPIC_REDIRECTION(n)  (0x10 + 2 * (n))
 #define REDIRECTION_ACTIVE_LOW 0x02000u
 #define REDIRECTION_LEVEL      0x08000u
 #define REDIRECTION_MASKED     0x10000u
 
-#define PIC1_COMMAND 0x20
-#define PIC2_COMMAND 0xa0
+#define PIC1_COMMAND  0x20
+#define PIC2_COMMAND  0xa0
 #define PIC_ICW1_INIT 0x11
 #define PIC_ICW4_8086 0x01
 
@@ -46,7 +46,8 @@ static void init_one(struct ioapic *io, uint64_t hpa, uint32_t gsi_base)
 {
 	io->registers = mmio_map(hpa, PAGE_SIZE);
 	if (!io->registers) {
-		log_warn("ioapic", "no page tables left to map 0x%lx, its interrupts are lost", hpa);
+		log_warn("ioapic", "no page tables left to map 0x%lx, its interrupts are lost",
+			 hpa);
 		return;
 	}
 	io->gsi_base = gsi_base;

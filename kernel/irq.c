@@ -25,7 +25,8 @@ static uint32_t nr_unexpected; /* vectors without a handler; the first is logged
 
 void irq_init(void)
 {
-	/* PICs first: one that has an interrupt pending must take it back while the APIC listens. */
+	/* PICs first: one that has an interrupt pending must take it back while the APIC listens.
+	 */
 	ioapic_init();
 	apic_init_boot(acpi_info.lapic_hpa);
 	log_info("irq", "%s, %u IOAPIC%s with %u pins", apic_mode_name(), acpi_info.nr_ioapics,
@@ -89,7 +90,8 @@ void irq_msi_message(uint32_t cpu_index, uint8_t vector, uint64_t *addr, uint32_
 
 static void dispatch_taken(uint8_t vector)
 {
-	irq_fn *fn = vector < VECTOR_PIC ? __atomic_load_n(&handlers[vector].fn, __ATOMIC_ACQUIRE) : NULL;
+	irq_fn *fn = vector < VECTOR_PIC ? __atomic_load_n(&handlers[vector].fn, __ATOMIC_ACQUIRE)
+					 : NULL;
 
 	if (fn)
 		fn(handlers[vector].arg);

@@ -22,7 +22,8 @@ uint32_t irq_isa_gsi(uint8_t isa_irq, enum irq_trigger *trigger);
 /* What to write into an MSI capability so that it raises vector on cpu_index. */
 void irq_msi_message(uint32_t cpu_index, uint8_t vector, uint64_t *addr, uint32_t *data);
 
-/* What the IDT stubs call, and what the run loop calls for an interrupt that ended a guest's run. */
+/* What the IDT stubs call, and what the run loop calls for an interrupt that ended a guest's run.
+ */
 void irq_dispatch(uint8_t vector);
 
 void irq_init(void); /* boot CPU, after ACPI */

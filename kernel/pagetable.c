@@ -14,14 +14,16 @@ static unsigned level_shift(unsigned level)
 	return 12 + 9 * level;
 }
 
-static uint64_t *entry_in(const struct pagetable *pt, uint64_t table_hpa, uint64_t va, unsigned level)
+static uint64_t *entry_in(const struct pagetable *pt, uint64_t table_hpa, uint64_t va,
+			  unsigned level)
 {
 	uint64_t *table = pt->hva_of(pt->arg, table_hpa);
 
 	return &table[(va >> level_shift(level)) & 511];
 }
 
-static unsigned largest_level(const struct pagetable *pt, uint64_t va, uint64_t hpa, uint64_t len_bytes)
+static unsigned largest_level(const struct pagetable *pt, uint64_t va, uint64_t hpa,
+			      uint64_t len_bytes)
 {
 	unsigned level = pt->has_1g_pages ? 2 : 1;
 

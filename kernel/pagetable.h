@@ -42,7 +42,8 @@ struct pagetable {
 MUST_CHECK enum hv_err pagetable_map(struct pagetable *pt, uint64_t va, uint64_t hpa,
 				     uint64_t len_bytes, uint64_t flags);
 
-/* pagetable_find - where va leads, and with which flags; false when nowhere. Outputs may be NULL. */
+/* pagetable_find - where va leads, and with which flags; false when nowhere. Outputs may be NULL.
+ */
 bool pagetable_find(const struct pagetable *pt, uint64_t va, uint64_t *hpa, uint64_t *flags);
 
 #endif

@@ -138,7 +138,8 @@ static bool is_firmware_memory(uint64_t hpa)
 	for (uint32_t i = 0; i < boot->nr_ranges; i++) {
 		const struct boot_range *r = &boot->ranges[i];
 
-		if (hpa + PAGE_SIZE > r->base && hpa < r->base + r->len_bytes && r->type != RANGE_BAD)
+		if (hpa + PAGE_SIZE > r->base && hpa < r->base + r->len_bytes &&
+		    r->type != RANGE_BAD)
 			return true;
 	}
 	return false;
@@ -208,7 +209,8 @@ uint64_t paging_image_end(void)
 
 void *mmio_map(hpa_t hpa, uint64_t len_bytes)
 {
-	uint64_t base = ALIGN_DOWN(hpa, PAGE_SIZE), len = ALIGN_UP(hpa + len_bytes, PAGE_SIZE) - base;
+	uint64_t base = ALIGN_DOWN(hpa, PAGE_SIZE),
+		 len = ALIGN_UP(hpa + len_bytes, PAGE_SIZE) - base;
 	enum hv_err err;
 	uint64_t va;
 

@@ -14,12 +14,12 @@
 #ifndef KERNEL_PAGING_H
 #define KERNEL_PAGING_H
 
-#define KERNEL_BASE 0xffffffff80000000
-#define KERNEL_LOAD 0x200000 /* physical address of the image */
-#define DIRECT_MAP  0xffff800000000000
+#define KERNEL_BASE	 0xffffffff80000000
+#define KERNEL_LOAD	 0x200000 /* physical address of the image */
+#define DIRECT_MAP	 0xffff800000000000
 #define DIRECT_MAP_BYTES 0x400000000000 /* 64 TiB */
-#define MMIO_AREA  0xffffd00000000000
-#define STACK_AREA 0xffffe00000000000
+#define MMIO_AREA	 0xffffd00000000000
+#define STACK_AREA	 0xffffe00000000000
 
 /* A CPU's stacks, lowest first, each above an unmapped page. */
 #define STACK_GUARD_BYTES 4096
@@ -27,13 +27,14 @@
 #define STACK_IST_BYTES	  8192
 #define STACK_NR_IST	  3 /* NMI, double fault, machine check */
 #define STACKS_BYTES                                                                               \
-	(STACK_GUARD_BYTES + STACK_MAIN_BYTES + STACK_NR_IST * (STACK_GUARD_BYTES + STACK_IST_BYTES))
+	(STACK_GUARD_BYTES + STACK_MAIN_BYTES +                                                    \
+	 STACK_NR_IST * (STACK_GUARD_BYTES + STACK_IST_BYTES))
 
 #ifndef __ASSEMBLER__
 
-#include "boot/boot_info.h"
-#include "kernel/lib/err.h"
-#include "kernel/lib/types.h"
+#	include "boot/boot_info.h"
+#	include "kernel/lib/err.h"
+#	include "kernel/lib/types.h"
 
 /* paging_init - build the final tables and load them. Context: boot CPU, before memory_init. */
 void paging_init(const struct boot_info *info);

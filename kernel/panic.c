@@ -18,9 +18,9 @@
 #include "kernel/serial.h"
 #include "kernel/time.h"
 
-#define NOTES_MAX      8
-#define BACKTRACE_MAX  24
-#define REBOOT_AFTER_S 5
+#define NOTES_MAX	8
+#define BACKTRACE_MAX	24
+#define REBOOT_AFTER_S	5
 #define STACK_MAX_BYTES (128 * KIB)
 
 static void (*notes[NOTES_MAX])(void);
@@ -58,17 +58,22 @@ static void begin(void)
 
 static void print_registers(const struct trap_frame *f)
 {
-	log_info("panic", "rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
-	log_info("panic", "rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
-	log_info("panic", "r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
-	log_info("panic", "r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
-	log_info("panic", "rip %016lx flags %08lx cs %04lx ss %04lx", f->rip, f->rflags, f->cs, f->ss);
+	log_info("panic", "rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx,
+		 f->rdx);
+	log_info("panic", "rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp,
+		 f->rsp);
+	log_info("panic", "r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10,
+		 f->r11);
+	log_info("panic", "r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14,
+		 f->r15);
+	log_info("panic", "rip %016lx flags %08lx cs %04lx ss %04lx", f->rip, f->rflags, f->cs,
+		 f->ss);
 }
 
 static void print_control_registers(void)
 {
 	log_info("panic", "cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(),
-		read_cr3(), read_cr4());
+		 read_cr3(), read_cr4());
 }
 
 static void print_place(uint64_t rip)

@@ -39,7 +39,8 @@ void power_off(void)
 		write_pm1(acpi_info.pm1b_cnt_port, acpi_info.s5_slp_typb);
 		time_busy_wait_ns(SETTLE_NS);
 	}
-	log_err("power", "this machine does not power itself off; it is halted and may be switched off");
+	log_err("power",
+		"this machine does not power itself off; it is halted and may be switched off");
 	serial_drain();
 	cpu_halt_forever();
 }

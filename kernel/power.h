@@ -7,7 +7,8 @@
 
 /* ACPI S5; a machine that does not do it is halted. */
 NORETURN void power_off(void);
-/* The firmware's reset register, port 0xcf9, the keyboard controller, a triple fault: what works. */
+/* The firmware's reset register, port 0xcf9, the keyboard controller, a triple fault: what works.
+ */
 NORETURN void power_reboot(void);
 
 #endif

@@ -26,7 +26,7 @@ static unsigned hour_of(const struct rtc_raw *raw)
 /* Days from 1970-01-01 to a date of 2000 to 2099, where every fourth year is a leap year. */
 static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
 {
-	static const uint16_t before_month[12] = {0,   31,  59,  90,  120, 151,
+	static const uint16_t before_month[12] = {0,   31,  59,	 90,  120, 151,
 						  181, 212, 243, 273, 304, 334};
 	const uint64_t at_2000 = 10957;
 	bool is_past_leap_day = year % 4 == 0 && month > 2;
@@ -37,7 +37,8 @@ static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
 
 uint64_t rtc_decode(const struct rtc_raw *raw)
 {
-	unsigned second = plain(raw->second, raw->status_b), minute = plain(raw->minute, raw->status_b);
+	unsigned second = plain(raw->second, raw->status_b),
+		 minute = plain(raw->minute, raw->status_b);
 	unsigned day = plain(raw->day, raw->status_b), month = plain(raw->month, raw->status_b);
 	unsigned year = plain(raw->year, raw->status_b), hour = hour_of(raw);
 

@@ -17,7 +17,8 @@ struct rtc_raw {
 /* rtc_decode - seconds since 1970, taking years as 2000 to 2099; 0 when that is no date. Pure. */
 uint64_t rtc_decode(const struct rtc_raw *raw);
 
-/* rtc_read - seconds since 1970, 0 when the clock shows nonsense. Boot CPU; waits at most a second. */
+/* rtc_read - seconds since 1970, 0 when the clock shows nonsense. Boot CPU; waits at most a second.
+ */
 uint64_t rtc_read(void);
 
 #endif

@@ -17,12 +17,12 @@
 #define UART_LSR  (UART_BASE + 5)
 #define UART_SCR  (UART_BASE + 7)
 
-#define LCR_8N1	 0x03
-#define LCR_DLAB 0x80
-#define FCR_ON	 0x07 /* FIFOs on and emptied */
+#define LCR_8N1	  0x03
+#define LCR_DLAB  0x80
+#define FCR_ON	  0x07 /* FIFOs on and emptied */
 #define MCR_READY 0x03 /* DTR, RTS */
-#define LSR_THRE 0x20 /* room for a byte */
-#define LSR_TEMT 0x40 /* all sent */
+#define LSR_THRE  0x20 /* room for a byte */
+#define LSR_TEMT  0x40 /* all sent */
 
 #define DIVISOR_115200 1
 #define WAIT_POLLS     1000000u

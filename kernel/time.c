@@ -3,7 +3,8 @@
  * The clock and the timers. Ticks become nanoseconds by a multiplication with a fixed-point factor
  * found at boot, so a reading costs no division.
  *
- * Source: [SDM] "Time-Stamp Counter"; [HPET] "Register Definitions"; [ACPI] "Power Management Timer".
+ * Source: [SDM] "Time-Stamp Counter"; [HPET] "Register Definitions"; [ACPI] "Power Management
+ * Timer".
  */
 #include "kernel/time.h"
 

@@ -9,12 +9,13 @@
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
 
-uint64_t tsc_now(void);	 /* ticks */
-uint64_t tsc_khz(void);	 /* ticks a millisecond; fixed after boot */
-uint64_t time_now_ns(void); /* nanoseconds since tsc_init */
+uint64_t tsc_now(void);			 /* ticks */
+uint64_t tsc_khz(void);			 /* ticks a millisecond; fixed after boot */
+uint64_t time_now_ns(void);		 /* nanoseconds since tsc_init */
 uint64_t time_ns_of_tsc(uint64_t ticks); /* a duration or a reading */
 uint64_t time_tsc_of_ns(uint64_t ns);
-/* Spin. For waits of the hardware, at boot and at the end; before time_init one tick passes for 1 ns. */
+/* Spin. For waits of the hardware, at boot and at the end; before time_init one tick passes for 1
+ * ns. */
 void time_busy_wait_ns(uint64_t ns);
 
 /* Seconds since 1970 that the RTC showed at boot, plus what passed since; unauthenticated. */
@@ -28,9 +29,11 @@ struct timer {
 };
 
 void timer_init(struct timer *timer, void (*fire)(struct timer *timer));
-/* On this CPU, replacing an earlier deadline wherever that was set. A past deadline fires at once. */
+/* On this CPU, replacing an earlier deadline wherever that was set. A past deadline fires at once.
+ */
 void timer_set(struct timer *timer, uint64_t deadline_tsc);
-/* From any CPU. When it returns, fire() is not running and will not run. Never from fire() itself. */
+/* From any CPU. When it returns, fire() is not running and will not run. Never from fire() itself.
+ */
 void timer_cancel(struct timer *timer);
 
 #endif

@@ -16,7 +16,8 @@ struct timer_queue {
 
 void timer_queue_init(struct timer_queue *queue);
 
-/* timer must be on no queue; its deadline_tsc says where it goes. Keeps it until removed or taken. */
+/* timer must be on no queue; its deadline_tsc says where it goes. Keeps it until removed or taken.
+ */
 void timer_queue_add(struct timer_queue *queue, struct timer *timer);
 
 void timer_queue_remove(struct timer *timer);

@@ -84,9 +84,11 @@ static void uses_the_largest_pages_that_fit(void **state)
 	uint64_t hpa;
 
 	(void)state;
-	/* From 1 GiB - 2 MiB - 4 KiB to 2 GiB + 4 KiB: one of each size below, one of 1 GiB, one above. */
-	assert_int_equal(pagetable_map(&t.pt, VA + 0x3fdff000, 0x3fdff000, 0x80001000 - 0x3fdff000, 0),
-			 HV_OK);
+	/* From 1 GiB - 2 MiB - 4 KiB to 2 GiB + 4 KiB: one of each size below, one of 1 GiB, one
+	 * above. */
+	assert_int_equal(
+		pagetable_map(&t.pt, VA + 0x3fdff000, 0x3fdff000, 0x80001000 - 0x3fdff000, 0),
+		HV_OK);
 	assert_int_equal(t.used, 6); /* root, PDPT, PD and PT below, PD and PT above */
 	for (uint64_t at = 0x3fdff000; at < 0x80001000; at += 0x1ff000) {
 		assert_true(pagetable_find(&t.pt, VA + at, &hpa, NULL));
@@ -142,7 +144,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(maps_a_single_page, make, drop),
 		cmocka_unit_test_setup_teardown(writes_entries_as_the_manual_has_them, make, drop),
 		cmocka_unit_test_setup_teardown(uses_the_largest_pages_that_fit, make, drop),
-		cmocka_unit_test_setup_teardown(does_without_1g_pages_where_the_cpu_has_none, make, drop),
+		cmocka_unit_test_setup_teardown(does_without_1g_pages_where_the_cpu_has_none, make,
+						drop),
 		cmocka_unit_test_setup_teardown(
 			keeps_to_small_pages_when_the_two_addresses_are_out_of_step, make, drop),
 		cmocka_unit_test_setup_teardown(refuses_what_is_mapped_already, make, drop),

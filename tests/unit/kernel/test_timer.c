@@ -84,7 +84,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(has_nothing_due_when_empty, make),
-		cmocka_unit_test_setup(gives_timers_by_deadline_and_equal_ones_in_the_order_set, make),
+		cmocka_unit_test_setup(gives_timers_by_deadline_and_equal_ones_in_the_order_set,
+				       make),
 		cmocka_unit_test_setup(gives_a_timer_at_its_deadline_and_not_before, make),
 		cmocka_unit_test_setup(forgets_what_is_removed_and_takes_it_back, make),
 		cmocka_unit_test_setup(may_hold_a_timer_only_once, make),

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the kernel's words to the protocol's, for reports and enrolment. Pure. */
+#ifndef AGENT_REPORT_H
+#define AGENT_REPORT_H
+
+#include "agent/protocol/messages.h"
+#include "kernel/lib/types.h"
+#include "vmm/control_abi.h"
+
+/* UUIDs: 16 bytes, and 36 characters with a closing zero. */
+void uuid_to_text(const uint8_t uuid[16], char text[UUID_TEXT_MAX]);
+bool uuid_from_text(const char *text, uint8_t uuid[16]);
+
+void hex_to_text(const uint8_t *bytes, size_t len, char *text); /* 2 * len + 1 */
+bool hex_from_text(const char *text, uint8_t *bytes, size_t len);
+
+bool mac_from_text(const char *text, uint8_t mac[6]);
+
+/* report_node - what the kernel knows of the machine */
+void report_node(const struct ctl_node_info *info, const char *hostname, struct node_info *node);
+
+#endif

@@ -72,6 +72,8 @@ enum hv_err control_vm_create(struct call *call)
 				      control.registry.nr_vms, control.registry.nr_tombstones);
 
 	err = ops()->vm_create(&config, &vm, call->reply->message);
+	if (err == HV_EEXIST) /* an address in use; here that word would mean this very VM */
+		return HV_EBUSY;
 	if (err != HV_OK)
 		return err;
 	ops()->vm_info(vm, &info);

@@ -370,6 +370,9 @@ static void passes_on_what_the_machine_says(void **state)
 	assert_int_equal(create(), HV_ENOMEM);
 	assert_string_equal(reply.message, "the machine says no");
 	assert_int_equal(reply.value0, 0);
+	fake_machine.next_create = HV_EEXIST; /* of a MAC address, not of this VM */
+	assert_int_equal(create(), HV_EBUSY);
+	assert_string_equal(reply.message, "the machine says no");
 	assert_int_equal(create(), HV_OK);
 	assert_string_equal(reply.message, "");
 }

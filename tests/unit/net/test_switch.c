@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "kernel/lib/bytes.h"
+#include "net/mac_table.h"
 #include "net/port.h"
 
 struct station {
@@ -131,6 +132,28 @@ static void keeps_networks_apart_even_for_equal_addresses(void **state)
 	assert_true(send_ip(&tenant_b, tenant_b.port.mac, agent.port.mac));
 	assert_true(send_ip(&tenant_b, tenant_b.port.mac, outside));
 	assert_got(0, 0, 0, 0, 1, 0);
+}
+
+/* Two networks in which guest_a's address has the same place in the switch's hash of 1024. */
+static void keeps_networks_apart_even_for_equal_hashes(void **state)
+{
+	struct station twin, friend;
+	uint32_t network = 8;
+
+	(void)state;
+	while ((mac_hash(network, guest_a.port.mac) - mac_hash(0, guest_a.port.mac)) % 1024 != 0)
+		network++;
+	prepare(&twin, NET_PORT_GUEST, network, 3);
+	prepare(&friend, NET_PORT_GUEST, network, 9);
+	assert_int_equal(net_attach(&twin.port), HV_OK);
+	assert_int_equal(net_attach(&friend.port), HV_OK);
+	assert_true(send_ip(&friend, friend.port.mac, guest_a.port.mac));
+	assert_int_equal(twin.got, 1);
+	assert_got(0, 0, 0, 0, 0, 0);
+	net_detach(&twin.port);
+	assert_true(send_ip(&friend, friend.port.mac, guest_a.port.mac));
+	assert_got(0, 0, 0, 0, 0, 0);
+	net_detach(&friend.port);
 }
 
 static void sends_unknown_unicast_outside_and_to_no_guest(void **state)
@@ -339,6 +362,7 @@ int main(void)
 		TEST(hands_unicast_to_its_owner_only),
 		TEST(floods_broadcast_within_the_network_only),
 		TEST(keeps_networks_apart_even_for_equal_addresses),
+		TEST(keeps_networks_apart_even_for_equal_hashes),
 		TEST(sends_unknown_unicast_outside_and_to_no_guest),
 		TEST(drops_a_foreign_source_of_guest_and_agent),
 		TEST(drops_what_the_uplink_reflects_or_makes_up),

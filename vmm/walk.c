@@ -183,7 +183,7 @@ static enum hv_err find_leaf(const struct gmem *mem, const struct walk_state *s,
 enum hv_err walk_translate(const struct gmem *mem, const struct walk_state *state, uint64_t gva,
 			   enum walk_access access, uint64_t *gpa, struct walk_fault *fault)
 {
-	bool is_long = state->efer & EFER_LMA;
+	bool has_paging = state->cr0 & CR0_PG, is_long = has_paging && (state->efer & EFER_LMA);
 	struct rights rights;
 	uint32_t why;
 	uint64_t found;
@@ -194,7 +194,7 @@ enum hv_err walk_translate(const struct gmem *mem, const struct walk_state *stat
 		gva = (uint32_t)gva;
 	else if (!is_canonical(gva, state->cr4 & CR4_LA57 ? 57 : 48))
 		return HV_EINVAL;
-	if (!(state->cr0 & CR0_PG)) {
+	if (!has_paging) {
 		*gpa = gva;
 		return HV_OK;
 	}

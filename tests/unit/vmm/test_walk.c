@@ -101,6 +101,8 @@ static void is_the_identity_without_paging(void **state)
 	(void)state;
 	expect_gpa(&s, 0x12345678, WALK_WRITE, 0x12345678);
 	expect_gpa(&s, 0x100000010, WALK_READ, 0x10); /* linear addresses have 32 bits */
+	s.efer = LMA; /* means nothing without paging */
+	expect_gpa(&s, 0x100000010, WALK_READ, 0x10);
 }
 
 static void walks_four_levels(void **state)

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -116,6 +117,23 @@ static void takes_all_zeros_and_all_ones_as_none(void **state)
 	assert_false(smbios_uuid(table, put_table(table, raw), uuid));
 }
 
+/* On the heap and of just this size, so that a read behind the end is seen. */
+static void reads_nothing_behind_the_end(void **state)
+{
+	static const uint8_t system[10] = {1, 10, 0, 0, 0, 0, 0, 0, 0xaa, 0xaa};
+	struct smbios_entry entry;
+	uint8_t *bytes = calloc(1, 24), uuid[16];
+
+	(void)state;
+	memcpy(bytes, "_SM3_", 5);
+	bytes[6] = 255;
+	assert_false(smbios_find(bytes, 24, &entry));
+	bytes = realloc(bytes, sizeof(system));
+	memcpy(bytes, system, sizeof(system));
+	assert_false(smbios_uuid(bytes, sizeof(system), uuid)); /* from before there were UUIDs */
+	free(bytes);
+}
+
 static void ends_on_a_structure_shorter_than_its_header(void **state)
 {
 	uint8_t table[16] = {2, 0}, uuid[16];
@@ -133,6 +151,7 @@ int main(void)
 		cmocka_unit_test(wants_alignment_and_checksum),
 		cmocka_unit_test(reads_the_uuid_in_network_order),
 		cmocka_unit_test(takes_all_zeros_and_all_ones_as_none),
+		cmocka_unit_test(reads_nothing_behind_the_end),
 		cmocka_unit_test(ends_on_a_structure_shorter_than_its_header),
 	};
 

@@ -111,15 +111,16 @@ static bool is_id(const char *text, size_t len)
 
 static bool is_secret(const char *text, size_t len)
 {
-	return len == SECRET_TEXT_MAX - 1 && text[0] == 'b' && is_lower(text[1]) && is_lower(text[2]) &&
-	       text[3] == '_' && all_hex(text + 4, 64);
+	return len == SECRET_TEXT_MAX - 1 && text[0] == 'b' && is_lower(text[1]) &&
+	       is_lower(text[2]) && text[3] == '_' && all_hex(text + 4, 64);
 }
 
 static bool is_word(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!is_lower(text[i]) && !is_digit(text[i]) && !(text[i] >= 'A' && text[i] <= 'Z') &&
-		    text[i] != '.' && text[i] != '_' && text[i] != '-')
+		if (!is_lower(text[i]) && !is_digit(text[i]) &&
+		    !(text[i] >= 'A' && text[i] <= 'Z') && text[i] != '.' && text[i] != '_' &&
+		    text[i] != '-')
 			return false;
 	return len > 0;
 }

@@ -36,7 +36,8 @@ bool form_matches(enum form form, const char *text, size_t len_bytes);
 /* "a UUID in lower case", to be put behind "must be " */
 const char *form_describe(enum form form);
 
-/* form_parse_u64 - 1 to 20 decimal digits without a leading zero, and nothing else; value only set when true */
+/* form_parse_u64 - 1 to 20 decimal digits without a leading zero, and nothing else; value only set
+ * when true */
 bool form_parse_u64(const char *text, size_t len_bytes, uint64_t *value);
 
 #endif

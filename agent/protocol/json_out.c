@@ -23,7 +23,8 @@ static void put_char(struct json_out *o, char c)
 	put(o, &c, 1);
 }
 
-/* How many bytes the UTF-8 sequence at s has; 0 if it is none. Overlong forms and surrogates are none. */
+/* How many bytes the UTF-8 sequence at s has; 0 if it is none. Overlong forms and surrogates are
+ * none. */
 static size_t utf8_len(const unsigned char *s)
 {
 	if (s[0] < 0x80)
@@ -38,7 +39,8 @@ static size_t utf8_len(const unsigned char *s)
 	if (s[0] >= 0xf0 && s[0] <= 0xf4) {
 		if ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
 			return 0;
-		return (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80 ? 4 : 0;
+		return (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80 ? 4
+											       : 0;
 	}
 	return 0;
 }

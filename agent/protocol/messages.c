@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of docs/protocol.md's messages, in the order of that page, and the rules between values.
+ * The tables of docs/protocol.md's messages, in the order of that page, and the rules between
+ * values.
  */
 #include "agent/protocol/messages.h"
 
@@ -93,7 +94,8 @@ static const struct field desired_image_fields[] = {
 	FIELD_STRING(struct desired_image, sha256, FORM_SHA256, NEEDED),
 	FIELD_U64(struct desired_image, size, PROTO_COUNTER_MAX, NEEDED),
 };
-static const struct schema desired_image_schema = SCHEMA(struct desired_image, desired_image_fields);
+static const struct schema desired_image_schema =
+	SCHEMA(struct desired_image, desired_image_fields);
 
 static const struct field desired_boot_fields[] = {
 	FIELD_ENUM(struct desired_boot, kind, vm_boot_kind_names, VM_BOOT_KINDS, NEEDED),
@@ -112,7 +114,8 @@ static const struct schema desired_nic_schema = SCHEMA(struct desired_nic, desir
 static const struct field desired_console_fields[] = {
 	FIELD_STRING(struct desired_console, session, FORM_ID, NEEDED),
 };
-static const struct schema desired_console_schema = SCHEMA(struct desired_console, desired_console_fields);
+static const struct schema desired_console_schema =
+	SCHEMA(struct desired_console, desired_console_fields);
 
 static const struct field desired_vm_fields[] = {
 	FIELD_STRING(struct desired_vm, id, FORM_UUID, NEEDED),
@@ -121,7 +124,8 @@ static const struct field desired_vm_fields[] = {
 	FIELD_U64(struct desired_vm, restart, PROTO_COUNTER_MAX, OPTIONAL),
 	FIELD_U64(struct desired_vm, epoch, PROTO_COUNTER_MAX, NEEDED),
 	FIELD_UINT(struct desired_vm, vcpus, 1, PROTO_VCPUS_MAX, NEEDED),
-	FIELD_UINT(struct desired_vm, memory_mib, PROTO_MEMORY_MIB_MIN, PROTO_MEMORY_MIB_MAX, NEEDED),
+	FIELD_UINT(struct desired_vm, memory_mib, PROTO_MEMORY_MIB_MIN, PROTO_MEMORY_MIB_MAX,
+		   NEEDED),
 	FIELD_UINT(struct desired_vm, weight, 1, PROTO_WEIGHT_MAX, NEEDED),
 	FIELD_UINT(struct desired_vm, cap_percent, 0, 100, OPTIONAL),
 	FIELD_OBJECT(struct desired_vm, boot, has_boot, &desired_boot_schema, NEEDED),
@@ -142,7 +146,8 @@ static const struct field desired_fields[] = {
 };
 const struct schema desired_schema = SCHEMA(struct desired, desired_fields);
 
-static enum proto_status refuse(struct proto_error *err, size_t vm, const char *key, const char *what)
+static enum proto_status refuse(struct proto_error *err, size_t vm, const char *key,
+				const char *what)
 {
 	err->status = PROTO_INVALID;
 	snprintf(err->field, sizeof(err->field), "vms[%zu].%s", vm, key);
@@ -169,8 +174,8 @@ enum proto_status message_check_desired(const struct desired *desired, const cha
 	if (strcmp(desired->node_id, node_id) != 0) {
 		err->status = PROTO_INVALID;
 		snprintf(err->field, sizeof(err->field), "node_id");
-		snprintf(err->message, sizeof(err->message), "the desired state is for node %s, this is %s",
-			 desired->node_id, node_id);
+		snprintf(err->message, sizeof(err->message),
+			 "the desired state is for node %s, this is %s", desired->node_id, node_id);
 		return err->status;
 	}
 	for (uint32_t i = 0; i < desired->vms.nr; i++) {
@@ -193,8 +198,9 @@ enum proto_status message_check_desired(const struct desired *desired, const cha
 /* ---- report --------------------------------------------------------------------------------- */
 
 const char *const vm_state_names[VM_STATES] = {
-	[VM_STATE_CREATING] = "creating", [VM_STATE_RUNNING] = "running", [VM_STATE_PAUSED] = "paused",
-	[VM_STATE_STOPPED] = "stopped",	  [VM_STATE_CRASHED] = "crashed", [VM_STATE_FAILED] = "failed",
+	[VM_STATE_CREATING] = "creating", [VM_STATE_RUNNING] = "running",
+	[VM_STATE_PAUSED] = "paused",	  [VM_STATE_STOPPED] = "stopped",
+	[VM_STATE_CRASHED] = "crashed",	  [VM_STATE_FAILED] = "failed",
 };
 const char *const event_level_names[EVENT_LEVELS] = {
 	[EVENT_INFO] = "info",
@@ -202,9 +208,9 @@ const char *const event_level_names[EVENT_LEVELS] = {
 	[EVENT_ERROR] = "error",
 };
 const char *const usage_counter_names[USAGE_COUNTERS] = {
-	[USAGE_VCPU_ALLOC_NS] = "vcpu_alloc_ns",     [USAGE_VCPU_RUN_NS] = "vcpu_run_ns",
-	[USAGE_MEM_MIB_MS] = "mem_mib_ms",	     [USAGE_NET_RX_BYTES] = "net_rx_bytes",
-	[USAGE_NET_TX_BYTES] = "net_tx_bytes",	     [USAGE_NET_RX_PACKETS] = "net_rx_packets",
+	[USAGE_VCPU_ALLOC_NS] = "vcpu_alloc_ns",   [USAGE_VCPU_RUN_NS] = "vcpu_run_ns",
+	[USAGE_MEM_MIB_MS] = "mem_mib_ms",	   [USAGE_NET_RX_BYTES] = "net_rx_bytes",
+	[USAGE_NET_TX_BYTES] = "net_tx_bytes",	   [USAGE_NET_RX_PACKETS] = "net_rx_packets",
 	[USAGE_NET_TX_PACKETS] = "net_tx_packets",
 };
 
@@ -218,14 +224,20 @@ static const struct field report_vm_fields[] = {
 static const struct schema report_vm_schema = SCHEMA(struct report_vm, report_vm_fields);
 
 #define COUNTER(key_, index)                                                                       \
-	{.key = (key_), .kind = FIELD_KIND_U64, .need = NEEDED,                                    \
+	{.key = (key_),                                                                            \
+	 .kind = FIELD_KIND_U64,                                                                   \
+	 .need = NEEDED,                                                                           \
 	 .offset = offsetof(struct usage_record, counters) + (index) * sizeof(uint64_t),           \
 	 .max = PROTO_COUNTER_MAX}
 
 static const struct field usage_record_fields[] = {
 	FIELD_STRING(struct usage_record, boot_id, FORM_UUID, NEEDED),
-	{.key = "seq", .kind = FIELD_KIND_U64, .need = NEEDED, .offset = offsetof(struct usage_record, seq),
-	 .min = 1, .max = PROTO_COUNTER_MAX},
+	{.key = "seq",
+	 .kind = FIELD_KIND_U64,
+	 .need = NEEDED,
+	 .offset = offsetof(struct usage_record, seq),
+	 .min = 1,
+	 .max = PROTO_COUNTER_MAX},
 	FIELD_U64(struct usage_record, mono_ns, PROTO_COUNTER_MAX, NEEDED),
 	FIELD_U64(struct usage_record, wall_ms, PROTO_COUNTER_MAX, NEEDED),
 	FIELD_STRING(struct usage_record, vm, FORM_UUID, NEEDED),
@@ -245,8 +257,12 @@ const struct schema usage_record_schema = SCHEMA(struct usage_record, usage_reco
 
 static const struct field report_event_fields[] = {
 	FIELD_STRING(struct report_event, boot_id, FORM_UUID, NEEDED),
-	{.key = "seq", .kind = FIELD_KIND_U64, .need = NEEDED, .offset = offsetof(struct report_event, seq),
-	 .min = 1, .max = PROTO_COUNTER_MAX},
+	{.key = "seq",
+	 .kind = FIELD_KIND_U64,
+	 .need = NEEDED,
+	 .offset = offsetof(struct report_event, seq),
+	 .min = 1,
+	 .max = PROTO_COUNTER_MAX},
 	FIELD_U64(struct report_event, wall_ms, PROTO_COUNTER_MAX, NEEDED),
 	FIELD_ENUM(struct report_event, level, event_level_names, EVENT_LEVELS, NEEDED),
 	FIELD_STRING(struct report_event, vm, FORM_UUID, OPTIONAL),

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The messages between a node and its controller, as docs/protocol.md describes them: plain structs with fixed
- * limits, and for each a schema to decode it with schema_decode() and encode it with schema_encode(). Texts are
- * zero-terminated; an empty one was absent.
+ * The messages between a node and its controller, as docs/protocol.md describes them: plain structs
+ * with fixed limits, and for each a schema to decode it with schema_decode() and encode it with
+ * schema_encode(). Texts are zero-terminated; an empty one was absent.
  *
- * Beyond what single values may be, some messages have rules between values; message_check_*() knows those and
- * is called after decoding.
+ * Beyond what single values may be, some messages have rules between values; message_check_*()
+ * knows those and is called after decoding.
  */
 #ifndef AGENT_PROTOCOL_MESSAGES_H
 #define AGENT_PROTOCOL_MESSAGES_H
@@ -87,14 +87,15 @@ struct enroll_reply { /* 201 */
 	uint64_t expires_ms, renew_ms, time_ms;
 };
 
-struct enroll_pending { /* 202 */
+struct enroll_pending {	 /* 202 */
 	char status[16]; /* "pending" */
 	char node_id[ID_TEXT_MAX];
 	uint32_t retry_s;
 	char fingerprint[SHA256_TEXT_MAX];
 };
 
-extern const struct schema enroll_request_schema, renew_request_schema, enroll_reply_schema, enroll_pending_schema;
+extern const struct schema enroll_request_schema, renew_request_schema, enroll_reply_schema,
+	enroll_pending_schema;
 
 /* ---- desired state -------------------------------------------------------------------------- */
 
@@ -233,7 +234,8 @@ struct report_reply { /* 200 */
 	uint32_t next_ms;
 };
 
-extern const struct schema report_schema, report_reply_schema, usage_record_schema, report_event_schema;
+extern const struct schema report_schema, report_reply_schema, usage_record_schema,
+	report_event_schema;
 
 /* ---- errors --------------------------------------------------------------------------------- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoding walks the rows of the schema, not the keys of the object: what is not asked for is never looked at.
- * Recursion goes as deep as schemas nest (three levels), never as deep as the sender nests.
+ * Decoding walks the rows of the schema, not the keys of the object: what is not asked for is never
+ * looked at. Recursion goes as deep as schemas nest (three levels), never as deep as the sender
+ * nests.
  */
 #include "agent/protocol/schema.h"
 
@@ -16,7 +17,8 @@ struct reader {
 	size_t path_len;
 };
 
-static bool fail(struct reader *r, enum proto_status status, const struct field *f, const char *what)
+static bool fail(struct reader *r, enum proto_status status, const struct field *f,
+		 const char *what)
 {
 	struct proto_error *e = r->err;
 
@@ -35,7 +37,8 @@ static bool fail_range(struct reader *r, const struct field *f)
 	return fail(r, PROTO_INVALID, f, what);
 }
 
-/* Adds "key[index]." (or "key." with a negative index) to the path; returns the length to go back to. */
+/* Adds "key[index]." (or "key." with a negative index) to the path; returns the length to go back
+ * to. */
 static size_t enter(struct reader *r, const char *key, long index)
 {
 	size_t before = r->path_len;
@@ -60,7 +63,8 @@ static bool read_text(struct reader *r, const struct field *f, yyjson_val *val, 
 	if (!text)
 		return fail(r, PROTO_INVALID, f, "must be a string");
 	if (len >= f->size) {
-		snprintf(what, sizeof(what), "must be at most %zu bytes long, not %zu", f->size - 1, len);
+		snprintf(what, sizeof(what), "must be at most %zu bytes long, not %zu", f->size - 1,
+			 len);
 		return fail(r, PROTO_INVALID, f, what);
 	}
 	if (memchr(text, 0, len) || !form_matches(f->form, text, len)) {
@@ -80,7 +84,8 @@ static bool read_number(struct reader *r, const struct field *f, yyjson_val *val
 		return fail(r, PROTO_INVALID, f, "must be a whole number, not negative");
 	else if (!yyjson_is_str(val) ||
 		 !form_parse_u64(yyjson_get_str(val), yyjson_get_len(val), value))
-		return fail(r, PROTO_INVALID, f, "must be a whole number as a string of decimal digits");
+		return fail(r, PROTO_INVALID, f,
+			    "must be a whole number as a string of decimal digits");
 	if (*value < f->min || *value > f->max)
 		return fail_range(r, f);
 	return true;
@@ -99,14 +104,15 @@ static bool read_enum(struct reader *r, const struct field *f, yyjson_val *val, 
 		}
 	}
 	for (uint32_t i = 0; i < f->max && len < sizeof(what); i++)
-		len += (size_t)snprintf(what + len, sizeof(what) - len, "%s %s", i ? "," : "", f->names[i]);
+		len += (size_t)snprintf(what + len, sizeof(what) - len, "%s %s", i ? "," : "",
+					f->names[i]);
 	return fail(r, PROTO_INVALID, f, what);
 }
 
 static bool read_struct(struct reader *r, const struct schema *schema, yyjson_val *obj, char *out);
 
-static bool read_items(struct reader *r, const struct field *f, yyjson_val *val, char *items, size_t size,
-		       uint64_t cap, uint32_t *nr)
+static bool read_items(struct reader *r, const struct field *f, yyjson_val *val, char *items,
+		       size_t size, uint64_t cap, uint32_t *nr)
 {
 	yyjson_arr_iter iter;
 	yyjson_val *item;
@@ -115,7 +121,8 @@ static bool read_items(struct reader *r, const struct field *f, yyjson_val *val,
 	if (!yyjson_is_arr(val))
 		return fail(r, PROTO_INVALID, f, "must be an array");
 	if (yyjson_arr_size(val) > cap) {
-		snprintf(what, sizeof(what), "must have at most %llu entries", (unsigned long long)cap);
+		snprintf(what, sizeof(what), "must have at most %llu entries",
+			 (unsigned long long)cap);
 		return fail(r, PROTO_INVALID, f, what);
 	}
 	*nr = 0;
@@ -189,7 +196,8 @@ static bool read_field(struct reader *r, const struct field *f, yyjson_val *val,
 		return read_object(r, f, val, out);
 	case FIELD_KIND_ROWS:
 	case FIELD_KIND_STRINGS:
-		return read_items(r, f, val, dst, f->size, f->max, (uint32_t *)(out + f->nr_offset));
+		return read_items(r, f, val, dst, f->size, f->max,
+				  (uint32_t *)(out + f->nr_offset));
 	case FIELD_KIND_LIST:
 		list = (struct proto_list *)dst;
 		return read_items(r, f, val, list->at, f->sub->size, list->cap, &list->nr);
@@ -231,12 +239,13 @@ enum proto_status schema_decode(const struct schema *schema, const char *json, s
 		return err->status;
 	}
 	/* Without YYJSON_READ_INSITU the text is only read. */
-	doc = yyjson_read_opts((char *)(uintptr_t)json, len_bytes, 0, scratch.at ? &alc : NULL, &parse);
+	doc = yyjson_read_opts((char *)(uintptr_t)json, len_bytes, 0, scratch.at ? &alc : NULL,
+			       &parse);
 	if (!doc) {
-		err->status = parse.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? PROTO_NO_MEMORY :
-										   PROTO_MALFORMED;
-		snprintf(err->message, sizeof(err->message), "not valid JSON at byte %zu: %s", parse.pos,
-			 parse.msg ? parse.msg : "empty");
+		err->status = parse.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? PROTO_NO_MEMORY
+										: PROTO_MALFORMED;
+		snprintf(err->message, sizeof(err->message), "not valid JSON at byte %zu: %s",
+			 parse.pos, parse.msg ? parse.msg : "empty");
 		return err->status;
 	}
 	if (!yyjson_is_obj(yyjson_doc_get_root(doc))) {
@@ -249,7 +258,8 @@ enum proto_status schema_decode(const struct schema *schema, const char *json, s
 	return err->status;
 }
 
-static void write_string(const struct field *f, const char *text, const char *key, struct json_out *o)
+static void write_string(const struct field *f, const char *text, const char *key,
+			 struct json_out *o)
 {
 	bool absent = f->need == FIELD_OPTIONAL && f->form != FORM_TEXT && text[0] == 0;
 

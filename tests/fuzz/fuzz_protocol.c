@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoders of everything that crosses the wire between node and controller. The first byte chooses the
- * message. What was accepted is written out and must be accepted again, byte for byte the same the second time.
+ * The decoders of everything that crosses the wire between node and controller. The first byte
+ * chooses the message. What was accepted is written out and must be accepted again, byte for byte
+ * the same the second time.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -69,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	which = data[0] % (sizeof(schemas) / sizeof(schemas[0]));
 	prepare(which);
-	if (schema_decode(schemas[which], (const char *)data + 1, size - 1, mem, &message, &err) != PROTO_OK) {
+	if (schema_decode(schemas[which], (const char *)data + 1, size - 1, mem, &message, &err) !=
+	    PROTO_OK) {
 		if (err.status == PROTO_OK || !err.message[0])
 			abort();
 		return 0;

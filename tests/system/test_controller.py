@@ -580,6 +580,57 @@ def a_second_poll_ends_the_first(c):
 
 
 @test
+def pollers_that_hang_up_are_forgotten(c):
+    node = ready_node(c)
+    c.image("k")
+    c.vm("v")
+    gen = generation(node)
+    for i in range(10):
+        gone = Connection(c, node.connection.certificate, timeout=0.1)
+        try:
+            gone.call("GET", f"/agent/v1/desired?gen={gen}&wait={1 + i % 2}")
+        except TimeoutError:
+            pass
+        looker = Connection(c, timeout=0.1)
+        try:
+            looker.call("GET", "/v1/vms/v/console?wait=20", headers={"Authorization": "Bearer " + c.token})
+        except TimeoutError:
+            pass
+        gen = generation(node)
+    c.ok("POST", "/v1/vms/v/reboot")
+    session = node.call("GET", "/desired").json["vms"][0]["console"]["session"]
+    vm = c.ok("GET", "/v1/vms/v")["id"]
+    equal(node.call("POST", f"/console/{vm}?session={session}&offset=0", b"hello").status, 204)
+    time.sleep(2)
+    equal(c.call("GET", "/v1/vms/v/console").body, b"hello")
+
+
+@test
+def common_clients_are_served(c):
+    def run(*args, **options):
+        return subprocess.run(args, capture_output=True, timeout=20, **options)
+
+    base = ["curl", "-sS", "--cacert", c.path("ca.crt"), "-H", "Authorization: Bearer " + c.token]
+    url = f"https://localhost:{c.port}"
+    for version in ("--tlsv1.3", "--tls-max=1.2"):
+        got = run(*base, *version.replace("=", " ").split(), url + "/v1/version")
+        equal(json.loads(got.stdout)["api"], ["v1"], version + got.stderr.decode())
+    content = bytes(8 << 20)
+    image = {"name": "k", "kind": "kernel", "size": str(len(content)), "sha256": hashlib.sha256(content).hexdigest()}
+    run(*base, "--json", json.dumps(image), url + "/v1/images")
+    got = run(*base, "-X", "PATCH", "-H", "Upload-Offset: 0", "-H", "Expect: 100-continue", "--data-binary", "@-",
+              url + "/v1/images/k/data", input=content)
+    equal((got.returncode, got.stdout), (0, b""), got.stderr.decode())
+    equal(c.ok("GET", "/v1/images/k")["state"], "ready")
+    equal(run(*base, "--tls-max", "1.1", url + "/healthz").returncode, 35, "TLS 1.1 is refused")
+    equal(run("curl", "-sS", url + "/healthz").returncode, 60, "a client without our CA refuses")
+    equal(run(*base, "--resolve", f"node.example:{c.port}:127.0.0.1", f"https://node.example:{c.port}/healthz").returncode,
+          60, "a client refuses another host name")
+    plain = run("curl", "-sS", f"http://localhost:{c.port}/healthz")
+    check(plain.returncode != 0, "HTTP without TLS is not served")
+
+
+@test
 def vms_are_checked_before_they_are_made(c):
     equal(c.call("POST", "/v1/vms", {"name": "v", "kernel": "k"}).code, "image_not_found")
     c.image("k")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file is mapped and handed to the connection's buffer, which encrypts it piece by piece as the node reads; it is
- * never copied into memory as a whole.
+ * The file is mapped and handed to the connection's buffer, which encrypts it piece by piece as the
+ * node reads; it is never copied into memory as a whole.
  */
 #include "tools/controller/agent_blobs.h"
 
@@ -18,8 +18,9 @@ static bool node_needs(struct call *c)
 {
 	return db_number(&c->d->db, 0,
 			 "SELECT 1 FROM vms v JOIN images i ON i.id = v.kernel OR i.id = v.initrd"
-			 " WHERE v.node = ? AND v.deleted_ms IS NULL AND i.sha256 = ? AND i.state = 'ready' LIMIT 1", "tt",
-			 c->node, c->param) == 1;
+			 " WHERE v.node = ? AND v.deleted_ms IS NULL AND i.sha256 = ? AND i.state "
+			 "= 'ready' LIMIT 1",
+			 "tt", c->node, c->param) == 1;
 }
 
 static int open_blob(struct call *c, uint64_t *size)
@@ -72,13 +73,15 @@ static bool same_tag(const char *header, const char *tag)
 /* GET /agent/v1/blobs/<sha256> */
 static void get_blob(struct call *c)
 {
-	const char *range = call_request_header(c, "Range"), *if_range = call_request_header(c, "If-Range");
+	const char *range = call_request_header(c, "Range"),
+		   *if_range = call_request_header(c, "If-Range");
 	char tag[SHA256_TEXT_MAX + 2], text[80];
 	uint64_t size, first = 0, last = 0;
 	int fd = open_blob(c, &size);
 
 	if (fd < 0) {
-		call_error(c, 404, "blob_not_found", NULL, "No VM of this node needs these bytes, or they are not here.");
+		call_error(c, 404, "blob_not_found", NULL,
+			   "No VM of this node needs these bytes, or they are not here.");
 		return;
 	}
 	snprintf(tag, sizeof(tag), "\"%s\"", c->param);
@@ -89,13 +92,14 @@ static void get_blob(struct call *c)
 		call_reply_empty(c, 304);
 		return;
 	}
-	switch (range_parse(if_range && !same_tag(if_range, tag) ? NULL : range, size, &first, &last)) {
+	switch (range_parse(if_range && !same_tag(if_range, tag) ? NULL : range, size, &first,
+			    &last)) {
 	case RANGE_NONE:
 		reply_bytes(c, 200, fd, 0, size);
 		break;
 	case RANGE_PART:
-		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first, (unsigned long long)last,
-			 (unsigned long long)size);
+		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first,
+			 (unsigned long long)last, (unsigned long long)size);
 		call_header(c, "Content-Range", text);
 		reply_bytes(c, 206, fd, first, last - first + 1);
 		break;
@@ -103,7 +107,8 @@ static void get_blob(struct call *c)
 		close(fd);
 		snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)size);
 		call_header(c, "Content-Range", text);
-		call_error(c, 416, "range_not_satisfiable", NULL, "The blob has %llu bytes.", (unsigned long long)size);
+		call_error(c, 416, "range_not_satisfiable", NULL, "The blob has %llu bytes.",
+			   (unsigned long long)size);
 		break;
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Enrolment: a machine with a join token becomes a node with a certificate. A node is pending as long as the key it
- * comes with is not the one that was approved; the rules are in docs/protocol.md.
+ * Enrolment: a machine with a join token becomes a node with a certificate. A node is pending as
+ * long as the key it comes with is not the one that was approved; the rules are in
+ * docs/protocol.md.
  */
 #include "tools/controller/agent_enroll.h"
 
@@ -42,10 +43,15 @@ static bool find_token(struct call *c, const char *secret, struct join_token *t)
 	sqlite3_stmt *q;
 
 	sha256_text(secret, strlen(secret), hash);
-	q = db_query(db, "SELECT id, name, auto_approve, used < uses, revoked_ms IS NOT NULL, expires_ms <= ?"
-			 " FROM join_tokens WHERE hash = ?", "it", now_ms(), hash);
+	q = db_query(db,
+		     "SELECT id, name, auto_approve, used < uses, revoked_ms IS NOT NULL, "
+		     "expires_ms <= ?"
+		     " FROM join_tokens WHERE hash = ?",
+		     "it", now_ms(), hash);
 	if (!db_row(db, q))
-		return refuse(c, "join_token_unknown", "This join token is not known here; make one with POST /v1/join-tokens.");
+		return refuse(
+			c, "join_token_unknown",
+			"This join token is not known here; make one with POST /v1/join-tokens.");
 	db_text(q, 0, t->id, sizeof(t->id));
 	db_text(q, 1, t->name, sizeof(t->name));
 	t->auto_approve = sqlite3_column_int(q, 2);
@@ -54,22 +60,26 @@ static bool find_token(struct call *c, const char *secret, struct join_token *t)
 	expired = sqlite3_column_int(q, 5);
 	db_done(q);
 	if (revoked)
-		return refuse(c, "join_token_revoked", "This join token was revoked; make a new one.");
+		return refuse(c, "join_token_revoked",
+			      "This join token was revoked; make a new one.");
 	if (expired)
-		return refuse(c, "join_token_expired", "This join token has expired; make a new one.");
+		return refuse(c, "join_token_expired",
+			      "This join token has expired; make a new one.");
 	return true;
 }
 
-static bool find_applicant(struct call *c, const struct enroll_request *r, const struct join_token *t,
-			   struct applicant *a)
+static bool find_applicant(struct call *c, const struct enroll_request *r,
+			   const struct join_token *t, struct applicant *a)
 {
 	struct db *db = &c->d->db;
 	/* First whom this token admitted, then who is a node already; the newest of them. */
-	sqlite3_stmt *q = db_query(db,
-				   "SELECT id, join_token, approved_fingerprint, fingerprint, enrolled, removed_ms IS NOT NULL"
-				   " FROM nodes WHERE machine_id = ?1 AND (join_token = ?2 OR removed_ms IS NULL)"
-				   " ORDER BY removed_ms IS NOT NULL, join_token = ?2 DESC, seq DESC LIMIT 1",
-				   "tt", r->machine_id, t->id);
+	sqlite3_stmt *q = db_query(
+		db,
+		"SELECT id, join_token, approved_fingerprint, fingerprint, enrolled, removed_ms IS "
+		"NOT NULL"
+		" FROM nodes WHERE machine_id = ?1 AND (join_token = ?2 OR removed_ms IS NULL)"
+		" ORDER BY removed_ms IS NOT NULL, join_token = ?2 DESC, seq DESC LIMIT 1",
+		"tt", r->machine_id, t->id);
 
 	if (!db_row(db, q))
 		return false;
@@ -85,7 +95,8 @@ static bool find_applicant(struct call *c, const struct enroll_request *r, const
 
 static bool name_is_free(struct db *db, const char *name)
 {
-	return db_number(db, 0, "SELECT 1 FROM nodes WHERE name = ? AND removed_ms IS NULL", "t", name) == 0;
+	return db_number(db, 0, "SELECT 1 FROM nodes WHERE name = ? AND removed_ms IS NULL", "t",
+			 name) == 0;
 }
 
 static void choose_name(struct db *db, const char *hint, char name[static NAME_TEXT_MAX])
@@ -106,7 +117,9 @@ static void choose_name(struct db *db, const char *hint, char name[static NAME_T
 static bool take_use(struct call *c, const struct join_token *t)
 {
 	if (!t->has_uses_left)
-		return refuse(c, "join_token_used", "This join token has admitted as many machines as it may; make a new one.");
+		return refuse(
+			c, "join_token_used",
+			"This join token has admitted as many machines as it may; make a new one.");
 	db_run(&c->d->db, "UPDATE join_tokens SET used = used + 1 WHERE id = ?", "t", t->id);
 	return true;
 }
@@ -121,19 +134,23 @@ static void create_node(struct call *c, const struct enroll_request *r, const st
 	random_id("node_", a->id);
 	strcpy(a->join_token, t->id);
 	db_run(&c->d->db,
-	       "INSERT INTO nodes(id, name, machine_id, join_token, fingerprint, created_ms) VALUES(?, ?, ?, ?, ?, ?)",
+	       "INSERT INTO nodes(id, name, machine_id, join_token, fingerprint, created_ms) "
+	       "VALUES(?, ?, ?, ?, ?, ?)",
 	       "tttttii", a->id, name, r->machine_id, t->id, fingerprint, now_ms());
-	audit_add(c->d, EVENT_INFO, "node_joined", a->id, a->id, NULL, "node '%s' came with join token '%s'", name, t->name);
+	audit_add(c->d, EVENT_INFO, "node_joined", a->id, a->id, NULL,
+		  "node '%s' came with join token '%s'", name, t->name);
 }
 
 /* The row of the machine, made or found; false after a refusal. */
-static bool admit(struct call *c, const struct enroll_request *r, const struct join_token *t, const char *fingerprint,
-		  struct applicant *a)
+static bool admit(struct call *c, const struct enroll_request *r, const struct join_token *t,
+		  const char *fingerprint, struct applicant *a)
 {
 	bool found = find_applicant(c, r, t, a);
 
 	if (found && a->is_removed)
-		return refuse(c, "node_removed", "This node was removed; it can come back as a new one with a new join token.");
+		return refuse(c, "node_removed",
+			      "This node was removed; it can come back as a new one with a new "
+			      "join token.");
 	if (found && strcmp(a->join_token, t->id) == 0)
 		return true;
 	if (!take_use(c, t))
@@ -142,24 +159,28 @@ static bool admit(struct call *c, const struct enroll_request *r, const struct j
 		create_node(c, r, t, fingerprint, a);
 		return true;
 	}
-	/* A node that comes with another token stays the same node, but its key is not trusted for that. */
+	/* A node that comes with another token stays the same node, but its key is not trusted for
+	 * that. */
 	db_run(&c->d->db, "UPDATE nodes SET join_token = ? WHERE id = ?", "tt", t->id, a->id);
 	a->is_enrolled = false;
 	return true;
 }
 
 /* Whether the key may have a certificate now; the row then says so. */
-static bool is_approved(struct call *c, const struct join_token *t, const char *fingerprint, struct applicant *a)
+static bool is_approved(struct call *c, const struct join_token *t, const char *fingerprint,
+			struct applicant *a)
 {
 	bool settled = a->is_enrolled && strcmp(a->approved, a->fingerprint) == 0;
 
 	if (settled || t->auto_approve || strcmp(a->approved, fingerprint) == 0) {
 		db_run(&c->d->db,
 		       "UPDATE nodes SET fingerprint = ?1, approved_fingerprint = ?1, enrolled = 1,"
-		       " approved_ms = coalesce(approved_ms, ?2) WHERE id = ?3", "tit", fingerprint, now_ms(), a->id);
+		       " approved_ms = coalesce(approved_ms, ?2) WHERE id = ?3",
+		       "tit", fingerprint, now_ms(), a->id);
 		return true;
 	}
-	db_run(&c->d->db, "UPDATE nodes SET fingerprint = ?, enrolled = 0 WHERE id = ?", "tt", fingerprint, a->id);
+	db_run(&c->d->db, "UPDATE nodes SET fingerprint = ?, enrolled = 0 WHERE id = ?", "tt",
+	       fingerprint, a->id);
 	return false;
 }
 
@@ -171,11 +192,12 @@ static void reply_certificate(struct call *c, const char *node, const char *csr,
 	int64_t now = now_ms();
 
 	if (!ca_issue_node(&d->ca, csr, node, now / 1000, d->options.node_cert_s, &issued)) {
-		call_error(c, 500, "internal", NULL, "The certificate could not be made; the controller's log says why.");
+		call_error(c, 500, "internal", NULL,
+			   "The certificate could not be made; the controller's log says why.");
 		return;
 	}
-	db_run(&d->db, "INSERT INTO certificates VALUES(?, ?, ?, ?, ?)", "tttii", issued.fingerprint, node, state, now,
-	       issued.expires_ms);
+	db_run(&d->db, "INSERT INTO certificates VALUES(?, ?, ?, ?, ?)", "tttii",
+	       issued.fingerprint, node, state, now, issued.expires_ms);
 	memset(&reply, 0, sizeof(reply));
 	strcpy(reply.node_id, node);
 	strcpy(reply.certificate, issued.pem);
@@ -210,17 +232,20 @@ static void post_enroll(struct call *c)
 	if (!call_decode(c, &enroll_request_schema, &r))
 		return;
 	if (!ca_check_csr(r.csr, pending.fingerprint, &why)) {
-		call_error(c, 422, "invalid_field", "csr", "The request is refused: 'csr' %s.", why);
+		call_error(c, 422, "invalid_field", "csr", "The request is refused: 'csr' %s.",
+			   why);
 		return;
 	}
 	if (!find_token(c, r.join_token, &t) || !admit(c, &r, &t, pending.fingerprint, &a))
 		return;
 	keep_inventory(c, &r, a.id);
 	if (is_approved(c, &t, pending.fingerprint, &a)) {
-		db_run(&c->d->db, "UPDATE certificates SET state = 'superseded' WHERE node = ? AND state IN"
-				  " ('current', 'offered')", "t", a.id);
-		audit_add(c->d, EVENT_INFO, "node_enrolled", a.id, a.id, NULL, "key %.16s… has a certificate",
-			  pending.fingerprint);
+		db_run(&c->d->db,
+		       "UPDATE certificates SET state = 'superseded' WHERE node = ? AND state IN"
+		       " ('current', 'offered')",
+		       "t", a.id);
+		audit_add(c->d, EVENT_INFO, "node_enrolled", a.id, a.id, NULL,
+			  "key %.16s… has a certificate", pending.fingerprint);
 		reply_certificate(c, a.id, r.csr, "current");
 		return;
 	}
@@ -239,13 +264,15 @@ static void post_renew(struct call *c)
 	if (!call_decode(c, &renew_request_schema, &r))
 		return;
 	if (!ca_check_csr(r.csr, fingerprint, &why)) {
-		call_error(c, 422, "invalid_field", "csr", "The request is refused: 'csr' %s.", why);
+		call_error(c, 422, "invalid_field", "csr", "The request is refused: 'csr' %s.",
+			   why);
 		return;
 	}
-	db_run(&c->d->db, "UPDATE nodes SET fingerprint = ?1, approved_fingerprint = ?1 WHERE id = ?2", "tt", fingerprint,
-	       c->node);
-	audit_add(c->d, EVENT_INFO, "certificate_renewed", c->node, c->node, NULL, "key %.16s… has a certificate",
-		  fingerprint);
+	db_run(&c->d->db,
+	       "UPDATE nodes SET fingerprint = ?1, approved_fingerprint = ?1 WHERE id = ?2", "tt",
+	       fingerprint, c->node);
+	audit_add(c->d, EVENT_INFO, "certificate_renewed", c->node, c->node, NULL,
+		  "key %.16s… has a certificate", fingerprint);
 	reply_certificate(c, c->node, r.csr, "offered");
 }
 

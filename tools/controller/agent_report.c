@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "tools/controller/desired.h"
 #include "tools/controller/audit.h"
+#include "tools/controller/desired.h"
 #include "tools/controller/ledger.h"
 #include "tools/controller/node.h"
 #include "tools/controller/util.h"
@@ -24,16 +24,19 @@ static const struct report_vm *find_vm(const struct report *r, const char *id)
 	return NULL;
 }
 
-static void keep_vm(struct call *c, const char *id, const char *state, const char *reason, int64_t since_ms)
+static void keep_vm(struct call *c, const char *id, const char *state, const char *reason,
+		    int64_t since_ms)
 {
 	bool bad = state && (strcmp(state, "crashed") == 0 || strcmp(state, "failed") == 0);
 
 	if (db_run(&c->d->db,
-		   "UPDATE vms SET state = ?1, reason = ?2, since_ms = ?3 WHERE id = ?4 AND deleted_ms IS NULL"
-		   " AND (state IS NOT ?1 OR reason IS NOT ?2 OR since_ms IS NOT ?3)", "ttit", state, reason, since_ms, id) &&
+		   "UPDATE vms SET state = ?1, reason = ?2, since_ms = ?3 WHERE id = ?4 AND "
+		   "deleted_ms IS NULL"
+		   " AND (state IS NOT ?1 OR reason IS NOT ?2 OR since_ms IS NOT ?3)",
+		   "ttit", state, reason, since_ms, id) &&
 	    state)
-		audit_add(c->d, bad ? EVENT_ERROR : EVENT_INFO, "vm_state", c->node, c->node, id, "VM is %s%s%s", state,
-			  reason[0] ? ": " : "", reason);
+		audit_add(c->d, bad ? EVENT_ERROR : EVENT_INFO, "vm_state", c->node, c->node, id,
+			  "VM is %s%s%s", state, reason[0] ? ": " : "", reason);
 }
 
 /* A VM that the node does not mention holds nothing there: it is stopped, or not there yet. */
@@ -44,8 +47,10 @@ static void keep_vms(struct call *c, const struct report *r)
 		bool is_stopped;
 	} mine[PROTO_VMS_MAX];
 	uint32_t nr = 0;
-	sqlite3_stmt *q = db_query(&c->d->db, "SELECT id, desired FROM vms WHERE node = ? AND deleted_ms IS NULL LIMIT ?",
-				   "ti", c->node, (int64_t)PROTO_VMS_MAX);
+	sqlite3_stmt *q = db_query(
+		&c->d->db,
+		"SELECT id, desired FROM vms WHERE node = ? AND deleted_ms IS NULL LIMIT ?", "ti",
+		c->node, (int64_t)PROTO_VMS_MAX);
 
 	while (db_row(&c->d->db, q)) {
 		db_text(q, 0, mine[nr].id, sizeof(mine[nr].id));
@@ -55,7 +60,8 @@ static void keep_vms(struct call *c, const struct report *r)
 		const struct report_vm *vm = find_vm(r, mine[i].id);
 
 		if (vm)
-			keep_vm(c, vm->id, vm_state_names[vm->state], vm->reason, (int64_t)vm->since_ms);
+			keep_vm(c, vm->id, vm_state_names[vm->state], vm->reason,
+				(int64_t)vm->since_ms);
 		else
 			keep_vm(c, mine[i].id, mine[i].is_stopped ? "stopped" : NULL, "", 0);
 	}
@@ -66,7 +72,8 @@ static void reply_conflict(struct call *c, const struct usage_record *u)
 	uint64_t ack_seq = ledger_ack_seq(&c->d->db, c->node, u->boot_id);
 
 	call_error(c, 409, "usage_conflict", "usage",
-		   "Record %llu of boot %s is stored with other content; number it anew above ack_seq.",
+		   "Record %llu of boot %s is stored with other content; number it anew above "
+		   "ack_seq.",
 		   (unsigned long long)u->seq, u->boot_id);
 	c->json.len--; /* the closing brace: one more key */
 	json_out_u64(&c->json, "ack_seq", ack_seq);
@@ -74,7 +81,8 @@ static void reply_conflict(struct call *c, const struct usage_record *u)
 }
 
 /* False after a conflict, with only the event about it to be kept. */
-static bool count_usage(struct call *c, const struct report *r, int64_t now, struct report_reply *counts)
+static bool count_usage(struct call *c, const struct report *r, int64_t now,
+			struct report_reply *counts)
 {
 	struct db *db = &c->d->db;
 
@@ -89,18 +97,21 @@ static bool count_usage(struct call *c, const struct report *r, int64_t now, str
 			break;
 		case LEDGER_DECREASED:
 			audit_add(c->d, EVENT_ERROR, "usage_decreased", "billetd", c->node, u->vm,
-				  "record %llu of boot %s has a counter below the one before; it adds nothing",
+				  "record %llu of boot %s has a counter below the one before; it "
+				  "adds nothing",
 				  (unsigned long long)u->seq, u->boot_id);
 			break;
 		case LEDGER_NOT_YOURS:
 			counts->refused++;
 			audit_add(c->d, EVENT_ERROR, "usage_refused", "billetd", c->node, NULL,
-				  "record %llu is about VM %s, which is not this node's", (unsigned long long)u->seq, u->vm);
+				  "record %llu is about VM %s, which is not this node's",
+				  (unsigned long long)u->seq, u->vm);
 			break;
 		case LEDGER_CONFLICT:
 			db_run(db, "ROLLBACK TO report", "");
 			audit_add(c->d, EVENT_ERROR, "usage_conflict", "billetd", c->node, u->vm,
-				  "record %llu of boot %s came again with other content; the first is kept",
+				  "record %llu of boot %s came again with other content; the first "
+				  "is kept",
 				  (unsigned long long)u->seq, u->boot_id);
 			reply_conflict(c, u);
 			c->keeps_changes = true;
@@ -114,15 +125,19 @@ static void keep_node(struct call *c, const struct report *r, int64_t now)
 {
 	struct db *db = &c->d->db;
 
-	db_run(db, "UPDATE nodes SET last_seen_ms = ?, boot_id = ?, applied_generation = ? WHERE id = ?", "itit", now,
-	       r->boot_id, (int64_t)r->applied_generation, c->node);
+	db_run(db,
+	       "UPDATE nodes SET last_seen_ms = ?, boot_id = ?, applied_generation = ? WHERE id = "
+	       "?",
+	       "itit", now, r->boot_id, (int64_t)r->applied_generation, c->node);
 	if (r->has_node)
 		node_keep_info(c->d, c->node, &r->node);
 	if (r->has_lease)
 		node_keep_lease(c->d, c->node, &r->lease);
 	/* A database restored from a backup lags behind its nodes; generations must not go back. */
-	if (r->applied_generation > desired_generation(c->d, c->node) && r->applied_generation < PROTO_COUNTER_MAX / 2) {
-		db_run(db, "UPDATE nodes SET generation = ? WHERE id = ?", "it", (int64_t)r->applied_generation, c->node);
+	if (r->applied_generation > desired_generation(c->d, c->node) &&
+	    r->applied_generation < PROTO_COUNTER_MAX / 2) {
+		db_run(db, "UPDATE nodes SET generation = ? WHERE id = ?", "it",
+		       (int64_t)r->applied_generation, c->node);
 		desired_touch(c->d, c->node);
 	}
 }
@@ -130,9 +145,11 @@ static void keep_node(struct call *c, const struct report *r, int64_t now)
 static void reply(struct call *c, const struct report *r, struct report_reply *out, int64_t now)
 {
 	out->ack_seq = ledger_ack_seq(&c->d->db, c->node, r->boot_id);
-	out->ack_event_seq = (uint64_t)db_number(&c->d->db, 0,
-						 "SELECT max(node_seq) FROM events WHERE node = ? AND boot = ?"
-						 " AND node_seq IS NOT NULL", "tt", c->node, r->boot_id);
+	out->ack_event_seq =
+		(uint64_t)db_number(&c->d->db, 0,
+				    "SELECT max(node_seq) FROM events WHERE node = ? AND boot = ?"
+				    " AND node_seq IS NOT NULL",
+				    "tt", c->node, r->boot_id);
 	out->time_ms = (uint64_t)now;
 	out->next_ms = c->d->options.report_interval_ms;
 	time_text(now, out->time);
@@ -153,8 +170,8 @@ static void post_report(struct call *c)
 	if (!call_decode(c, &report_schema, &r))
 		return;
 	if (strcmp(r.node_id, c->node) != 0) {
-		call_error(c, 403, "node_mismatch", "node_id", "The certificate is node %s's, the report %s's.", c->node,
-			   r.node_id);
+		call_error(c, 403, "node_mismatch", "node_id",
+			   "The certificate is node %s's, the report %s's.", c->node, r.node_id);
 		return;
 	}
 	db_run(&c->d->db, "SAVEPOINT report", "");

@@ -36,11 +36,14 @@ static void list_events(struct call *c)
 	if (!page_begin(&p, c))
 		return;
 	if (newest_first)
-		q = db_query(&c->d->db, EVENT_COLUMNS "(?1 = 0 OR seq < ?1) ORDER BY seq DESC LIMIT ?4", "itti", p.after,
-			     call_query(c, "vm"), call_query(c, "node"), (int64_t)p.limit + 1);
+		q = db_query(&c->d->db,
+			     EVENT_COLUMNS "(?1 = 0 OR seq < ?1) ORDER BY seq DESC LIMIT ?4",
+			     "itti", p.after, call_query(c, "vm"), call_query(c, "node"),
+			     (int64_t)p.limit + 1);
 	else
-		q = db_query(&c->d->db, EVENT_COLUMNS "seq > ?1 ORDER BY seq LIMIT ?4", "itti", p.after, call_query(c, "vm"),
-			     call_query(c, "node"), (int64_t)p.limit + 1);
+		q = db_query(&c->d->db, EVENT_COLUMNS "seq > ?1 ORDER BY seq LIMIT ?4", "itti",
+			     p.after, call_query(c, "vm"), call_query(c, "node"),
+			     (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		if (!page_more(&p, sqlite3_column_int64(q, 0))) {
 			db_done(q);
@@ -68,7 +71,8 @@ static void get_version(struct call *c)
 /* GET /v1/ca */
 static void get_ca(struct call *c)
 {
-	evbuffer_add(call_reply_raw(c, 200, "application/x-pem-file"), c->d->ca.pem, strlen(c->d->ca.pem));
+	evbuffer_add(call_reply_raw(c, 200, "application/x-pem-file"), c->d->ca.pem,
+		     strlen(c->d->ca.pem));
 }
 
 /* GET /healthz */

@@ -12,12 +12,16 @@
 #include "tools/controller/vm.h"
 
 #define NODE_COLUMNS                                                                               \
-	"SELECT n.seq, n.id, n.name, n.machine_id, n.fingerprint, n.join_token, n.address, n.created_ms, n.approved_ms," \
+	"SELECT n.seq, n.id, n.name, n.machine_id, n.fingerprint, n.join_token, n.address, "       \
+	"n.created_ms, n.approved_ms,"                                                             \
 	" n.last_seen_ms, n.boot_id, n.generation, n.applied_generation,"                          \
-	" (SELECT max(expires_ms) FROM certificates WHERE node = n.id AND state IN ('current', 'offered')),"         \
-	" (SELECT coalesce(sum(memory_mib), 0) FROM vms WHERE node = n.id AND deleted_ms IS NULL),"                  \
+	" (SELECT max(expires_ms) FROM certificates WHERE node = n.id AND state IN ('current', "   \
+	"'offered')),"                                                                             \
+	" (SELECT coalesce(sum(memory_mib), 0) FROM vms WHERE node = n.id AND deleted_ms IS "      \
+	"NULL),"                                                                                   \
 	" (SELECT count(*) FROM vms WHERE node = n.id AND deleted_ms IS NULL),"                    \
-	" n.removed_ms, n.approved_fingerprint IS NOT NULL AND n.approved_fingerprint = n.fingerprint, n.info, n.lease" \
+	" n.removed_ms, n.approved_fingerprint IS NOT NULL AND n.approved_fingerprint = "          \
+	"n.fingerprint, n.info, n.lease"                                                           \
 	" FROM nodes n WHERE "
 
 static const char *shown_state(struct billetd *d, sqlite3_stmt *q)
@@ -33,8 +37,15 @@ static const char *shown_state(struct billetd *d, sqlite3_stmt *q)
 
 static void write_unknown_info(struct json_out *o)
 {
-	static const char *const nulls[] = {"version", "hostname", "virt", "cpus", "cpu_model", "memory_mib",
-					    "guest_memory_mib", "free_memory_mib", "uptime_ms"};
+	static const char *const nulls[] = {"version",
+					    "hostname",
+					    "virt",
+					    "cpus",
+					    "cpu_model",
+					    "memory_mib",
+					    "guest_memory_mib",
+					    "free_memory_mib",
+					    "uptime_ms"};
 
 	for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
 		json_out_null(o, nulls[i]);
@@ -44,14 +55,16 @@ static void write_unknown_info(struct json_out *o)
 	json_out_end_array(o);
 }
 
-/* The inventory was checked when it came; it is decoded to be written flat into the node's object. */
+/* The inventory was checked when it came; it is decoded to be written flat into the node's object.
+ */
 static void write_info(const char *json, struct json_out *o)
 {
 	static struct node_info info;
 	struct proto_error err;
 
 	memset(&info, 0, sizeof(info));
-	if (json && schema_decode(&node_info_schema, json, strlen(json), (struct proto_scratch){0}, &info, &err) == PROTO_OK)
+	if (json && schema_decode(&node_info_schema, json, strlen(json), (struct proto_scratch){0},
+				  &info, &err) == PROTO_OK)
 		schema_encode_fields(&node_info_schema, &info, o);
 	else
 		write_unknown_info(o);
@@ -90,7 +103,8 @@ static bool find(struct call *c, char id[static ID_TEXT_MAX])
 {
 	if (node_find(&c->d->db, c->param, id))
 		return true;
-	call_error(c, 404, "node_not_found", NULL, "There is no node '%s'; GET /v1/nodes lists them.", c->param);
+	call_error(c, 404, "node_not_found", NULL,
+		   "There is no node '%s'; GET /v1/nodes lists them.", c->param);
 	return false;
 }
 
@@ -113,8 +127,10 @@ static void list_nodes(struct call *c)
 
 	if (!call_query_u64(c, "all", 0, 1, &all) || !page_begin(&p, c))
 		return;
-	q = db_query(&c->d->db, NODE_COLUMNS "n.seq > ? AND (? OR n.removed_ms IS NULL) ORDER BY n.seq LIMIT ?", "iii", p.after,
-		     (int64_t)all, (int64_t)p.limit + 1);
+	q = db_query(&c->d->db,
+		     NODE_COLUMNS
+		     "n.seq > ? AND (? OR n.removed_ms IS NULL) ORDER BY n.seq LIMIT ?",
+		     "iii", p.after, (int64_t)all, (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		if (!page_more(&p, sqlite3_column_int64(q, 0))) {
 			db_done(q);
@@ -148,16 +164,24 @@ static bool may_approve(struct call *c, const char *id, const struct approval *a
 {
 	struct db *db = &c->d->db;
 
-	if (db_number(db, 0, "SELECT 1 FROM nodes WHERE id = ? AND removed_ms IS NULL AND"
-			     " (approved_fingerprint IS NULL OR approved_fingerprint <> fingerprint)", "t", id) == 0)
-		call_error(c, 409, "node_not_pending", NULL, "This node is not waiting for approval.");
+	if (db_number(db, 0,
+		      "SELECT 1 FROM nodes WHERE id = ? AND removed_ms IS NULL AND"
+		      " (approved_fingerprint IS NULL OR approved_fingerprint <> fingerprint)",
+		      "t", id) == 0)
+		call_error(c, 409, "node_not_pending", NULL,
+			   "This node is not waiting for approval.");
 	else if (a->fingerprint[0] &&
-		 db_number(db, 0, "SELECT 1 FROM nodes WHERE id = ? AND fingerprint = ?", "tt", id, a->fingerprint) == 0)
+		 db_number(db, 0, "SELECT 1 FROM nodes WHERE id = ? AND fingerprint = ?", "tt", id,
+			   a->fingerprint) == 0)
 		call_error(c, 409, "fingerprint_changed", "fingerprint",
-			   "The node has another key by now; compare its fingerprint with the node's screen again.");
-	else if (a->name[0] && db_number(db, 0, "SELECT 1 FROM nodes WHERE name = ? AND id <> ? AND removed_ms IS NULL", "tt",
-					 a->name, id) != 0)
-		call_error(c, 409, "node_name_taken", "name", "A node named '%s' exists already; choose another name.", a->name);
+			   "The node has another key by now; compare its fingerprint with the "
+			   "node's screen again.");
+	else if (a->name[0] &&
+		 db_number(db, 0,
+			   "SELECT 1 FROM nodes WHERE name = ? AND id <> ? AND removed_ms IS NULL",
+			   "tt", a->name, id) != 0)
+		call_error(c, 409, "node_name_taken", "name",
+			   "A node named '%s' exists already; choose another name.", a->name);
 	return c->status == 0;
 }
 
@@ -170,7 +194,8 @@ static void approve_node(struct call *c)
 	if (!find(c, id) || !call_decode(c, &approval_schema, &a) || !may_approve(c, id, &a))
 		return;
 	db_run(&c->d->db,
-	       "UPDATE nodes SET approved_fingerprint = fingerprint, approved_ms = ?, name = coalesce(?, name) WHERE id = ?",
+	       "UPDATE nodes SET approved_fingerprint = fingerprint, approved_ms = ?, name = "
+	       "coalesce(?, name) WHERE id = ?",
 	       "iet", now_ms(), a.name, id);
 	audit_add(c->d, EVENT_INFO, "node_approved", c->actor, id, NULL, "node approved");
 	reply_node(c, id);
@@ -182,7 +207,9 @@ static void delete_vms(struct call *c, const char *node)
 	sqlite3_stmt *q;
 
 	for (;;) {
-		q = db_query(&c->d->db, "SELECT id FROM vms WHERE node = ? AND deleted_ms IS NULL LIMIT 1", "t", node);
+		q = db_query(&c->d->db,
+			     "SELECT id FROM vms WHERE node = ? AND deleted_ms IS NULL LIMIT 1",
+			     "t", node);
 		if (!db_row(&c->d->db, q))
 			return;
 		db_text(q, 0, id, sizeof(id));
@@ -201,16 +228,20 @@ static void delete_node(struct call *c)
 
 	if (!call_query_u64(c, "force", 0, 1, &force) || !find(c, id))
 		return;
-	nr_vms = db_number(db, 0, "SELECT count(*) FROM vms WHERE node = ? AND deleted_ms IS NULL", "t", id);
+	nr_vms = db_number(db, 0, "SELECT count(*) FROM vms WHERE node = ? AND deleted_ms IS NULL",
+			   "t", id);
 	if (nr_vms > 0 && !force) {
-		call_error(c, 409, "node_in_use", NULL, "The node has %lld VMs; delete them first, or repeat with ?force=1.",
+		call_error(c, 409, "node_in_use", NULL,
+			   "The node has %lld VMs; delete them first, or repeat with ?force=1.",
 			   (long long)nr_vms);
 		return;
 	}
 	delete_vms(c, id);
 	db_run(db, "UPDATE certificates SET state = 'revoked' WHERE node = ?", "t", id);
-	if (db_run(db, "UPDATE nodes SET removed_ms = ? WHERE id = ? AND removed_ms IS NULL", "it", now_ms(), id))
-		audit_add(c->d, EVENT_WARN, "node_removed", c->actor, id, NULL, "node removed, its certificate revoked");
+	if (db_run(db, "UPDATE nodes SET removed_ms = ? WHERE id = ? AND removed_ms IS NULL", "it",
+		   now_ms(), id))
+		audit_add(c->d, EVENT_WARN, "node_removed", c->actor, id, NULL,
+			  "node removed, its certificate revoked");
 	call_wake(c->d, "desired", id); /* a waiting poll learns it at once */
 	call_reply_empty(c, 204);
 }

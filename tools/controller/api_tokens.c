@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "tools/controller/auth.h"
 #include "tools/controller/audit.h"
+#include "tools/controller/auth.h"
 #include "tools/controller/util.h"
 
 #define TEN_YEARS_S 315360000u
@@ -29,7 +29,8 @@ static const struct field join_wish_fields[] = {
 static const struct schema join_wish_schema = SCHEMA(struct join_wish, join_wish_fields);
 
 #define JOIN_COLUMNS                                                                               \
-	"SELECT seq, id, name, uses, used, auto_approve, created_ms, expires_ms, revoked_ms FROM join_tokens WHERE "
+	"SELECT seq, id, name, uses, used, auto_approve, created_ms, expires_ms, revoked_ms FROM " \
+	"join_tokens WHERE "
 
 static const char *join_state(sqlite3_stmt *q)
 {
@@ -40,7 +41,8 @@ static const char *join_state(sqlite3_stmt *q)
 	return sqlite3_column_int64(q, 4) >= sqlite3_column_int64(q, 3) ? "used" : "valid";
 }
 
-static void write_join_token(sqlite3_stmt *q, const char *secret, const char *ca, struct json_out *o)
+static void write_join_token(sqlite3_stmt *q, const char *secret, const char *ca,
+			     struct json_out *o)
 {
 	json_out_object(o, NULL);
 	json_out_string(o, "id", db_text_or_null(q, 1));
@@ -60,7 +62,8 @@ static void write_join_token(sqlite3_stmt *q, const char *secret, const char *ca
 
 static void reply_join_token(struct call *c, int status, const char *id, const char *secret)
 {
-	sqlite3_stmt *q = db_query(&c->d->db, JOIN_COLUMNS "id = ?1 OR (name = ?1 AND revoked_ms IS NULL)", "t", id);
+	sqlite3_stmt *q = db_query(
+		&c->d->db, JOIN_COLUMNS "id = ?1 OR (name = ?1 AND revoked_ms IS NULL)", "t", id);
 
 	if (!db_row(&c->d->db, q)) {
 		call_error(c, 404, "token_not_found", NULL, "There is no join token '%s'.", id);
@@ -83,14 +86,18 @@ static void post_join_token(struct call *c)
 	random_secret("bjt_", secret);
 	sha256_text(secret, strlen(secret), hash);
 	if (!db_run(&c->d->db,
-		    "INSERT OR IGNORE INTO join_tokens(id, name, hash, uses, auto_approve, created_ms, expires_ms)"
-		    " VALUES(?, ?, ?, ?, ?, ?, ?)", "tttiiii", id, w.name, hash, (int64_t)w.uses, (int64_t)w.auto_approve, now,
+		    "INSERT OR IGNORE INTO join_tokens(id, name, hash, uses, auto_approve, "
+		    "created_ms, expires_ms)"
+		    " VALUES(?, ?, ?, ?, ?, ?, ?)",
+		    "tttiiii", id, w.name, hash, (int64_t)w.uses, (int64_t)w.auto_approve, now,
 		    now + (int64_t)w.expires_s * 1000)) {
-		call_error(c, 409, "token_name_taken", "name", "A join token named '%s' exists already.", w.name);
+		call_error(c, 409, "token_name_taken", "name",
+			   "A join token named '%s' exists already.", w.name);
 		return;
 	}
-	audit_add(c->d, EVENT_INFO, "join_token_created", c->actor, NULL, NULL, "join token '%s' for %u machines%s", w.name,
-		  w.uses, w.auto_approve ? ", without approval" : "");
+	audit_add(c->d, EVENT_INFO, "join_token_created", c->actor, NULL, NULL,
+		  "join token '%s' for %u machines%s", w.name, w.uses,
+		  w.auto_approve ? ", without approval" : "");
 	reply_join_token(c, 201, id, secret);
 }
 
@@ -102,7 +109,8 @@ static void list_join_tokens(struct call *c)
 
 	if (!page_begin(&p, c))
 		return;
-	q = db_query(&c->d->db, JOIN_COLUMNS "seq > ? ORDER BY seq LIMIT ?", "ii", p.after, (int64_t)p.limit + 1);
+	q = db_query(&c->d->db, JOIN_COLUMNS "seq > ? ORDER BY seq LIMIT ?", "ii", p.after,
+		     (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		if (!page_more(&p, sqlite3_column_int64(q, 0))) {
 			db_done(q);
@@ -122,12 +130,16 @@ static void get_join_token(struct call *c)
 /* DELETE /v1/join-tokens/<id> */
 static void delete_join_token(struct call *c)
 {
-	if (!db_run(&c->d->db, "UPDATE join_tokens SET revoked_ms = ?1 WHERE (id = ?2 OR name = ?2) AND revoked_ms IS NULL",
+	if (!db_run(&c->d->db,
+		    "UPDATE join_tokens SET revoked_ms = ?1 WHERE (id = ?2 OR name = ?2) AND "
+		    "revoked_ms IS NULL",
 		    "it", now_ms(), c->param)) {
-		call_error(c, 404, "token_not_found", NULL, "There is no join token '%s' that could be revoked.", c->param);
+		call_error(c, 404, "token_not_found", NULL,
+			   "There is no join token '%s' that could be revoked.", c->param);
 		return;
 	}
-	audit_add(c->d, EVENT_INFO, "join_token_revoked", c->actor, NULL, NULL, "join token '%s' revoked", c->param);
+	audit_add(c->d, EVENT_INFO, "join_token_revoked", c->actor, NULL, NULL,
+		  "join token '%s' revoked", c->param);
 	call_reply_empty(c, 204);
 }
 
@@ -146,7 +158,8 @@ static const struct field token_wish_fields[] = {
 };
 static const struct schema token_wish_schema = SCHEMA(struct token_wish, token_wish_fields);
 
-#define TOKEN_COLUMNS "SELECT seq, id, name, role, created_ms, expires_ms, last_used_ms FROM tokens WHERE "
+#define TOKEN_COLUMNS                                                                              \
+	"SELECT seq, id, name, role, created_ms, expires_ms, last_used_ms FROM tokens WHERE "
 
 static void write_token(sqlite3_stmt *q, const char *secret, struct json_out *o)
 {
@@ -171,13 +184,15 @@ static void post_token(struct call *c)
 
 	if (!call_decode(c, &token_wish_schema, &w))
 		return;
-	if (!auth_create_token(c->d, w.name, auth_roles[w.role], w.expires_s ? now_ms() + (int64_t)w.expires_s * 1000 : 0, id,
+	if (!auth_create_token(c->d, w.name, auth_roles[w.role],
+			       w.expires_s ? now_ms() + (int64_t)w.expires_s * 1000 : 0, id,
 			       secret)) {
-		call_error(c, 409, "token_name_taken", "name", "A token named '%s' exists already.", w.name);
+		call_error(c, 409, "token_name_taken", "name", "A token named '%s' exists already.",
+			   w.name);
 		return;
 	}
-	audit_add(c->d, EVENT_INFO, "token_created", c->actor, NULL, NULL, "token '%s' with the role %s", w.name,
-		  auth_roles[w.role]);
+	audit_add(c->d, EVENT_INFO, "token_created", c->actor, NULL, NULL,
+		  "token '%s' with the role %s", w.name, auth_roles[w.role]);
 	q = db_query(&c->d->db, TOKEN_COLUMNS "id = ?", "t", id);
 	if (db_row(&c->d->db, q))
 		write_token(q, secret, call_reply(c, 201));
@@ -192,7 +207,8 @@ static void list_tokens(struct call *c)
 
 	if (!page_begin(&p, c))
 		return;
-	q = db_query(&c->d->db, TOKEN_COLUMNS "seq > ? ORDER BY seq LIMIT ?", "ii", p.after, (int64_t)p.limit + 1);
+	q = db_query(&c->d->db, TOKEN_COLUMNS "seq > ? ORDER BY seq LIMIT ?", "ii", p.after,
+		     (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		if (!page_more(&p, sqlite3_column_int64(q, 0))) {
 			db_done(q);
@@ -212,11 +228,16 @@ static void delete_token(struct call *c)
 		call_error(c, 404, "token_not_found", NULL, "There is no token '%s'.", c->param);
 		return;
 	}
-	if (db_number(db, 0, "SELECT count(*) FROM tokens WHERE role = 'admin' AND expires_ms IS NULL", "") == 0) {
-		call_error(c, 409, "token_last", NULL, "This is the last admin's token without an end; nobody could make another.");
+	if (db_number(db, 0,
+		      "SELECT count(*) FROM tokens WHERE role = 'admin' AND expires_ms IS NULL",
+		      "") == 0) {
+		call_error(c, 409, "token_last", NULL,
+			   "This is the last admin's token without an end; nobody could make "
+			   "another.");
 		return;
 	}
-	audit_add(c->d, EVENT_INFO, "token_deleted", c->actor, NULL, NULL, "token '%s' deleted", c->param);
+	audit_add(c->d, EVENT_INFO, "token_deleted", c->actor, NULL, NULL, "token '%s' deleted",
+		  c->param);
 	call_reply_empty(c, 204);
 }
 

@@ -21,7 +21,8 @@ static void write_seconds(struct json_out *o, const char *key, int64_t value, in
 static void write_counters(sqlite3_stmt *q, int column, struct json_out *o)
 {
 	for (int i = 0; i < USAGE_COUNTERS; i++)
-		json_out_u64(o, usage_counter_names[i], (uint64_t)sqlite3_column_int64(q, column + i));
+		json_out_u64(o, usage_counter_names[i],
+			     (uint64_t)sqlite3_column_int64(q, column + i));
 }
 
 static void write_total(sqlite3_stmt *q, struct json_out *o)
@@ -50,10 +51,14 @@ static void list_totals(struct call *c)
 	if (!page_begin(&p, c))
 		return;
 	q = db_query(&c->d->db,
-		     "SELECT u.seq, u.vm, v.name, v.deleted_ms IS NOT NULL, u.records, u.first_ms, u.last_ms, u.vcpu_alloc_ns,"
-		     " u.vcpu_run_ns, u.mem_mib_ms, u.net_rx_bytes, u.net_tx_bytes, u.net_rx_packets, u.net_tx_packets"
-		     " FROM usage_totals u JOIN vms v ON v.id = u.vm WHERE u.seq > ?1 AND (?2 IS NULL OR v.id = ?2 OR v.name = ?2)"
-		     " ORDER BY u.seq LIMIT ?3", "iti", p.after, vm, (int64_t)p.limit + 1);
+		     "SELECT u.seq, u.vm, v.name, v.deleted_ms IS NOT NULL, u.records, u.first_ms, "
+		     "u.last_ms, u.vcpu_alloc_ns,"
+		     " u.vcpu_run_ns, u.mem_mib_ms, u.net_rx_bytes, u.net_tx_bytes, "
+		     "u.net_rx_packets, u.net_tx_packets"
+		     " FROM usage_totals u JOIN vms v ON v.id = u.vm WHERE u.seq > ?1 AND (?2 IS "
+		     "NULL OR v.id = ?2 OR v.name = ?2)"
+		     " ORDER BY u.seq LIMIT ?3",
+		     "iti", p.after, vm, (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		if (!page_more(&p, sqlite3_column_int64(q, 0))) {
 			db_done(q);
@@ -92,11 +97,14 @@ static void list_records(struct call *c)
 	if (!page_begin(&p, c))
 		return;
 	q = db_query(&c->d->db,
-		     "SELECT id, node, boot, seq, received_ms, mono_ns, wall_ms, vm, epoch, vcpus, memory_mib, final,"
-		     " vcpu_alloc_ns, vcpu_run_ns, mem_mib_ms, net_rx_bytes, net_tx_bytes, net_rx_packets, net_tx_packets"
+		     "SELECT id, node, boot, seq, received_ms, mono_ns, wall_ms, vm, epoch, vcpus, "
+		     "memory_mib, final,"
+		     " vcpu_alloc_ns, vcpu_run_ns, mem_mib_ms, net_rx_bytes, net_tx_bytes, "
+		     "net_rx_packets, net_tx_packets"
 		     " FROM usage_records WHERE id > ?1 AND"
-		     " (?2 IS NULL OR vm = ?2 OR vm IN (SELECT id FROM vms WHERE name = ?2)) ORDER BY id LIMIT ?3", "iti",
-		     p.after, vm, (int64_t)p.limit + 1);
+		     " (?2 IS NULL OR vm = ?2 OR vm IN (SELECT id FROM vms WHERE name = ?2)) ORDER "
+		     "BY id LIMIT ?3",
+		     "iti", p.after, vm, (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		if (!page_more(&p, sqlite3_column_int64(q, 0))) {
 			db_done(q);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens are random, so their plain SHA-256 is what is stored and looked up. A node's certificate must be signed by
- * the CA, and be one of those on record: its fingerprint says which node it is and whether it still counts.
+ * Tokens are random, so their plain SHA-256 is what is stored and looked up. A node's certificate
+ * must be signed by the CA, and be one of those on record: its fingerprint says which node it is
+ * and whether it still counts.
  */
 #include "tools/controller/auth.h"
 
@@ -43,8 +44,10 @@ static bool find_token(struct call *c, const char *secret, char role[static 16])
 	sqlite3_stmt *q;
 
 	sha256_text(secret, strlen(secret), hash);
-	q = db_query(db, "SELECT id, name, role, last_used_ms FROM tokens WHERE hash = ? AND"
-			 " (expires_ms IS NULL OR expires_ms > ?)", "ti", hash, now);
+	q = db_query(db,
+		     "SELECT id, name, role, last_used_ms FROM tokens WHERE hash = ? AND"
+		     " (expires_ms IS NULL OR expires_ms > ?)",
+		     "ti", hash, now);
 	if (!db_row(db, q))
 		return false;
 	db_text(q, 0, c->token_id, sizeof(c->token_id));
@@ -54,7 +57,8 @@ static bool find_token(struct call *c, const char *secret, char role[static 16])
 	db_done(q);
 	snprintf(c->actor, sizeof(c->actor), "%s %s", c->token_id, name);
 	if (now - used > USED_EVERY_MS)
-		db_run(db, "UPDATE tokens SET last_used_ms = ? WHERE id = ?", "it", now, c->token_id);
+		db_run(db, "UPDATE tokens SET last_used_ms = ? WHERE id = ?", "it", now,
+		       c->token_id);
 	return true;
 }
 
@@ -65,13 +69,16 @@ static bool check_person(struct call *c)
 
 	if (!header || strncasecmp(header, "Bearer ", 7) != 0)
 		return token_refused(c, "token_missing",
-				     "Say who you are with the header 'Authorization: Bearer <token>'; the first start wrote a "
+				     "Say who you are with the header 'Authorization: Bearer "
+				     "<token>'; the first start wrote a "
 				     "token to admin.token in the data folder.");
 	if (!find_token(c, header + 7, role))
-		return token_refused(c, "token_invalid", "This token is unknown, was deleted, or has expired.");
+		return token_refused(c, "token_invalid",
+				     "This token is unknown, was deleted, or has expired.");
 	if (role_auth(role) >= c->route->auth)
 		return true;
-	call_error(c, 403, "role_forbidden", NULL, "This needs a token with the role '%s'; yours has '%s'.",
+	call_error(c, 403, "role_forbidden", NULL,
+		   "This needs a token with the role '%s'; yours has '%s'.",
 		   auth_roles[c->route->auth - AUTH_VIEWER], role);
 	return false;
 }
@@ -120,7 +127,8 @@ bool auth_first_token(struct billetd *d)
 
 static X509 *peer_cert(struct call *c)
 {
-	struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(c->req));
+	struct bufferevent *bev =
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(c->req));
 	SSL *ssl = bufferevent_openssl_get_ssl(bev);
 
 	return ssl ? SSL_get0_peer_certificate(ssl) : NULL;
@@ -129,8 +137,11 @@ static X509 *peer_cert(struct call *c)
 /* The first use of a renewed certificate ends the others of its node. */
 static void adopt(struct db *db, const char *node, const char *fingerprint)
 {
-	db_run(db, "UPDATE certificates SET state = CASE fingerprint WHEN ?2 THEN 'current' ELSE 'superseded' END"
-		   " WHERE node = ?1 AND state IN ('current', 'offered')", "tt", node, fingerprint);
+	db_run(db,
+	       "UPDATE certificates SET state = CASE fingerprint WHEN ?2 THEN 'current' ELSE "
+	       "'superseded' END"
+	       " WHERE node = ?1 AND state IN ('current', 'offered')",
+	       "tt", node, fingerprint);
 }
 
 static bool check_record(struct call *c, X509 *cert)
@@ -140,9 +151,11 @@ static bool check_record(struct call *c, X509 *cert)
 	sqlite3_stmt *q;
 
 	ca_fingerprint(cert, fingerprint);
-	q = db_query(db, "SELECT node, state FROM certificates WHERE fingerprint = ?", "t", fingerprint);
+	q = db_query(db, "SELECT node, state FROM certificates WHERE fingerprint = ?", "t",
+		     fingerprint);
 	if (!db_row(db, q)) {
-		call_error(c, 401, "certificate_untrusted", NULL, "This certificate is not on this controller's record.");
+		call_error(c, 401, "certificate_untrusted", NULL,
+			   "This certificate is not on this controller's record.");
 		return false;
 	}
 	db_text(q, 0, c->node, sizeof(c->node));
@@ -155,7 +168,8 @@ static bool check_record(struct call *c, X509 *cert)
 		call_error(c, 403, "certificate_superseded", NULL,
 			   "Node %s has a newer certificate; this one no longer counts.", c->node);
 	else if (strcmp(state, "current") != 0)
-		call_error(c, 403, "certificate_revoked", NULL, "Node %s was removed and its certificate revoked.", c->node);
+		call_error(c, 403, "certificate_revoked", NULL,
+			   "Node %s was removed and its certificate revoked.", c->node);
 	return c->status == 0;
 }
 
@@ -166,12 +180,14 @@ static bool check_node(struct call *c)
 
 	if (!cert) {
 		call_error(c, 401, "certificate_missing", NULL,
-			   "Nodes prove themselves with a client certificate; get one at /agent/v1/enroll.");
+			   "Nodes prove themselves with a client certificate; get one at "
+			   "/agent/v1/enroll.");
 		return false;
 	}
 	switch (ca_verify(&c->d->ca, cert, now_ms() / 1000)) {
 	case CA_UNTRUSTED:
-		call_error(c, 401, "certificate_untrusted", NULL, "This certificate was not issued by this controller.");
+		call_error(c, 401, "certificate_untrusted", NULL,
+			   "This certificate was not issued by this controller.");
 		break;
 	case CA_EXPIRED:
 		call_error(c, 401, "certificate_expired", NULL,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller as one struct. There is one thread: everything here is only touched from the event loop.
+ * The controller as one struct. There is one thread: everything here is only touched from the event
+ * loop.
  */
 #ifndef CONTROLLER_BILLETD_H
 #define CONTROLLER_BILLETD_H
@@ -22,7 +23,7 @@
 #define TOPIC_MAX	 64u
 
 struct options {
-	const char *data; /* folder */
+	const char *data;   /* folder */
 	const char *listen; /* ADDR:PORT */
 	const char *names[OPTION_NAMES_MAX];
 	unsigned int nr_names;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making and checking certificates. What a certificate may be used for is said in its extensions; who a node is, in
- * its subject's CN. Nothing is taken from a request but its public key.
+ * Making and checking certificates. What a certificate may be used for is said in its extensions;
+ * who a node is, in its subject's CN. Nothing is taken from a request but its public key.
  */
 #include "tools/controller/ca.h"
 
@@ -149,8 +149,10 @@ static bool set_subject(X509 *cert, const char *cn)
 {
 	X509_NAME *name = X509_get_subject_name(cert);
 
-	return X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const unsigned char *)"Billet", -1, -1, 0) == 1 &&
-	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0) == 1;
+	return X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const unsigned char *)"Billet",
+					  -1, -1, 0) == 1 &&
+	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1,
+					  -1, 0) == 1;
 }
 
 static bool set_time(ASN1_TIME *field, int64_t at_s)
@@ -166,10 +168,13 @@ static X509 *make_cert(const struct cert_plan *plan, X509 *issuer, EVP_PKEY *iss
 
 	if (!cert)
 		return NULL;
-	if (X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) && set_subject(cert, plan->cn) &&
+	if (X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
+	    set_subject(cert, plan->cn) &&
 	    X509_set_issuer_name(cert, X509_get_subject_name(by)) == 1 &&
-	    set_time(X509_getm_notBefore(cert), plan->from_s) && set_time(X509_getm_notAfter(cert), plan->to_s) &&
-	    X509_set_pubkey(cert, plan->key) == 1 && add_extension(cert, by, NID_basic_constraints, plan->basic) &&
+	    set_time(X509_getm_notBefore(cert), plan->from_s) &&
+	    set_time(X509_getm_notAfter(cert), plan->to_s) &&
+	    X509_set_pubkey(cert, plan->key) == 1 &&
+	    add_extension(cert, by, NID_basic_constraints, plan->basic) &&
 	    add_extension(cert, by, NID_key_usage, plan->usage) &&
 	    add_extension(cert, by, NID_ext_key_usage, plan->extended) &&
 	    add_extension(cert, by, NID_subject_key_identifier, "hash") &&
@@ -200,7 +205,8 @@ enum ca_verdict ca_verify(const struct ca *ca, X509 *cert, int64_t now_s)
 		ERR_clear_error();
 		return CA_UNTRUSTED;
 	}
-	if (X509_cmp_time(X509_get0_notBefore(cert), &at) > 0 || X509_cmp_time(X509_get0_notAfter(cert), &at) < 0)
+	if (X509_cmp_time(X509_get0_notBefore(cert), &at) > 0 ||
+	    X509_cmp_time(X509_get0_notAfter(cert), &at) < 0)
 		return CA_EXPIRED;
 	return CA_OK;
 }
@@ -211,8 +217,10 @@ static bool make_ca(struct ca *ca, const char *key_path, const char *cert_path)
 {
 	char cn[64] = "Billet CA ";
 	uint8_t tag[4];
-	struct cert_plan plan = {.cn = cn, .basic = "critical,CA:TRUE,pathlen:0",
-				 .usage = "critical,keyCertSign,cRLSign", .from_s = YEAR_2020_S};
+	struct cert_plan plan = {.cn = cn,
+				 .basic = "critical,CA:TRUE,pathlen:0",
+				 .usage = "critical,keyCertSign,cRLSign",
+				 .from_s = YEAR_2020_S};
 
 	random_bytes(tag, sizeof(tag)); /* two controllers' CAs can be told apart by name */
 	hex_text(tag, sizeof(tag), cn + strlen(cn));
@@ -248,7 +256,8 @@ bool ca_open(struct ca *ca, const char *dir)
 		if (!ok)
 			say_err("ca", "%s does not belong to %s", key_path, cert_path);
 	} else if (ca->cert) {
-		say_err("ca", "%s is there, but %s cannot be read; restore it from a backup", cert_path, key_path);
+		say_err("ca", "%s is there, but %s cannot be read; restore it from a backup",
+			cert_path, key_path);
 		ok = false;
 	} else {
 		/* A key without a certificate is what a first start that was cut short leaves. */
@@ -276,7 +285,8 @@ static bool is_p256(EVP_PKEY *key)
 {
 	char group[32] = "";
 
-	return EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
+	return EVP_PKEY_is_a(key, "EC") &&
+	       EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
 	       strcmp(group, SN_X9_62_prime256v1) == 0;
 }
 
@@ -304,11 +314,15 @@ bool ca_check_csr(const char *csr_pem, char fingerprint[static SHA256_TEXT_MAX],
 	return *why == NULL;
 }
 
-bool ca_issue_node(const struct ca *ca, const char *csr_pem, const char *node_id, int64_t now_s, int64_t lifetime_s,
-		   struct ca_issued *out)
+bool ca_issue_node(const struct ca *ca, const char *csr_pem, const char *node_id, int64_t now_s,
+		   int64_t lifetime_s, struct ca_issued *out)
 {
-	struct cert_plan plan = {.cn = node_id, .basic = "critical,CA:FALSE", .usage = "critical,digitalSignature",
-				 .extended = "clientAuth", .from_s = now_s - SKEW_S, .to_s = now_s + lifetime_s};
+	struct cert_plan plan = {.cn = node_id,
+				 .basic = "critical,CA:FALSE",
+				 .usage = "critical,digitalSignature",
+				 .extended = "clientAuth",
+				 .from_s = now_s - SKEW_S,
+				 .to_s = now_s + lifetime_s};
 	X509_REQ *req = parse_csr(csr_pem);
 	X509 *cert = NULL;
 	bool ok;
@@ -346,17 +360,21 @@ static bool names_match(X509 *cert, const char *const *names, unsigned int nr_na
 
 	GENERAL_NAMES_free(have);
 	for (unsigned int i = 0; ok && i < nr_names; i++)
-		ok = is_address(names[i]) ? X509_check_ip_asc(cert, names[i], 0) == 1 :
-					    X509_check_host(cert, names[i], 0, 0, NULL) == 1;
+		ok = is_address(names[i]) ? X509_check_ip_asc(cert, names[i], 0) == 1
+					  : X509_check_host(cert, names[i], 0, 0, NULL) == 1;
 	return ok;
 }
 
-static X509 *make_server_cert(const struct ca *ca, EVP_PKEY *key, const char *const *names, unsigned int nr_names,
-			      int64_t now_s)
+static X509 *make_server_cert(const struct ca *ca, EVP_PKEY *key, const char *const *names,
+			      unsigned int nr_names, int64_t now_s)
 {
-	struct cert_plan plan = {.cn = "billetd", .key = key, .basic = "critical,CA:FALSE",
-				 .usage = "critical,digitalSignature", .extended = "serverAuth",
-				 .from_s = YEAR_2020_S, .to_s = now_s + SERVER_LIFE_S};
+	struct cert_plan plan = {.cn = "billetd",
+				 .key = key,
+				 .basic = "critical,CA:FALSE",
+				 .usage = "critical,digitalSignature",
+				 .extended = "serverAuth",
+				 .from_s = YEAR_2020_S,
+				 .to_s = now_s + SERVER_LIFE_S};
 	char list[4096] = "";
 	size_t len = 0;
 
@@ -370,8 +388,8 @@ static X509 *make_server_cert(const struct ca *ca, EVP_PKEY *key, const char *co
 	return make_cert(&plan, ca->cert, ca->key);
 }
 
-bool ca_server_cert(const struct ca *ca, const char *dir, const char *const *names, unsigned int nr_names, int64_t now_s,
-		    X509 **cert, EVP_PKEY **key)
+bool ca_server_cert(const struct ca *ca, const char *dir, const char *const *names,
+		    unsigned int nr_names, int64_t now_s, X509 **cert, EVP_PKEY **key)
 {
 	char key_path[4096], cert_path[4096];
 
@@ -388,7 +406,8 @@ bool ca_server_cert(const struct ca *ca, const char *dir, const char *const *nam
 	*key = EVP_EC_gen("P-256");
 	*cert = *key ? make_server_cert(ca, *key, names, nr_names, now_s) : NULL;
 	if (*cert && write_key(key_path, *key) && write_cert(cert_path, *cert)) {
-		say_info("ca", "made the server's certificate for %u names: %s", nr_names, cert_path);
+		say_info("ca", "made the server's certificate for %u names: %s", nr_names,
+			 cert_path);
 		return true;
 	}
 	say_err("ca", "cannot make or write %s", cert_path);

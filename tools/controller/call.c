@@ -58,7 +58,8 @@ void call_reply_empty(struct call *c, int status)
 	c->status = status;
 }
 
-void call_error(struct call *c, int status, const char *code, const char *field, const char *format, ...)
+void call_error(struct call *c, int status, const char *code, const char *field, const char *format,
+		...)
 {
 	struct json_out *o = call_reply(c, status);
 	char message[384];
@@ -103,14 +104,16 @@ bool call_decode(struct call *c, const struct schema *schema, void *out)
 	struct proto_error err;
 	bool empty = c->body_len == 0;
 
-	if (schema_decode(schema, empty ? "{}" : c->body, empty ? 2 : c->body_len, (struct proto_scratch){0}, out,
-			  &err) == PROTO_OK)
+	if (schema_decode(schema, empty ? "{}" : c->body, empty ? 2 : c->body_len,
+			  (struct proto_scratch){0}, out, &err) == PROTO_OK)
 		return true;
 	if (err.status == PROTO_NO_MEMORY)
-		call_error(c, 503, "storage", NULL, "The controller is short of memory; try again.");
+		call_error(c, 503, "storage", NULL,
+			   "The controller is short of memory; try again.");
 	else
-		call_error(c, err.status == PROTO_MALFORMED ? 400 : 422, proto_status_code(err.status), err.field,
-			   "The request is refused: %s.", err.message);
+		call_error(c, err.status == PROTO_MALFORMED ? 400 : 422,
+			   proto_status_code(err.status), err.field, "The request is refused: %s.",
+			   err.message);
 	return false;
 }
 
@@ -119,14 +122,16 @@ const char *call_query(struct call *c, const char *key)
 	return evhttp_find_header(&c->query, key);
 }
 
-bool call_query_u64(struct call *c, const char *key, uint64_t otherwise, uint64_t max, uint64_t *value)
+bool call_query_u64(struct call *c, const char *key, uint64_t otherwise, uint64_t max,
+		    uint64_t *value)
 {
 	const char *text = call_query(c, key);
 
 	*value = otherwise;
 	if (!text || (form_parse_u64(text, strlen(text), value) && *value <= max))
 		return true;
-	call_error(c, 400, "bad_query", key, "The query's '%s' must be a whole number from 0 to %llu.", key,
+	call_error(c, 400, "bad_query", key,
+		   "The query's '%s' must be a whole number from 0 to %llu.", key,
 		   (unsigned long long)max);
 	return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One session a VM, shared by all who look. The window of output outlives the session, so that who comes later sees
- * what was there; it lives in memory alone.
+ * One session a VM, shared by all who look. The window of output outlives the session, so that who
+ * comes later sees what was there; it lives in memory alone.
  */
 #include "tools/controller/console.h"
 
@@ -32,8 +32,8 @@ static struct console *find(struct billetd *d, const char *vm)
 	struct console *con;
 
 	LIST_FOREACH(con, &d->consoles, link)
-		if (strcmp(con->vm, vm) == 0)
-			return con;
+	if (strcmp(con->vm, vm) == 0)
+		return con;
 	return NULL;
 }
 
@@ -62,7 +62,8 @@ void console_expire(struct billetd *d)
 	int64_t now = now_ms();
 	struct console *con;
 
-	LIST_FOREACH(con, &d->consoles, link) {
+	LIST_FOREACH(con, &d->consoles, link)
+	{
 		if (!con->session[0] || now - con->looked_ms < IDLE_MS)
 			continue;
 		con->session[0] = 0;
@@ -94,7 +95,8 @@ static struct console *look(struct call *c)
 	if (!con) {
 		con = calloc(1, sizeof(*con));
 		if (!con) {
-			call_error(c, 503, "storage", NULL, "The controller is short of memory; try again.");
+			call_error(c, 503, "storage", NULL,
+				   "The controller is short of memory; try again.");
 			return NULL;
 		}
 		strcpy(con->vm, vm);
@@ -166,8 +168,9 @@ static struct console *find_session(struct call *c)
 	const char *session = call_query(c, "session");
 	struct console *con = find(c->d, c->param);
 
-	if (db_number(&c->d->db, 0, "SELECT 1 FROM vms WHERE id = ? AND node = ? AND deleted_ms IS NULL", "tt", c->param,
-		      c->node) == 0) {
+	if (db_number(&c->d->db, 0,
+		      "SELECT 1 FROM vms WHERE id = ? AND node = ? AND deleted_ms IS NULL", "tt",
+		      c->param, c->node) == 0) {
 		call_error(c, 404, "vm_not_found", NULL, "VM '%s' is not on this node.", c->param);
 		return NULL;
 	}
@@ -225,7 +228,8 @@ static void get_input(struct call *c)
 
 const struct route console_routes[] = {
 	{EVHTTP_REQ_GET, "/v1/vms/*/console", get_console, AUTH_OPERATOR, ROUTE_WRITES, 0},
-	{EVHTTP_REQ_POST, "/v1/vms/*/console", post_console, AUTH_OPERATOR, ROUTE_WRITES, PEOPLE_IN_MAX},
+	{EVHTTP_REQ_POST, "/v1/vms/*/console", post_console, AUTH_OPERATOR, ROUTE_WRITES,
+	 PEOPLE_IN_MAX},
 	{EVHTTP_REQ_POST, "/agent/v1/console/*", post_output, AUTH_NODE, 0, PROTO_CONSOLE_MAX},
 	{EVHTTP_REQ_GET, "/agent/v1/console/*/input", get_input, AUTH_NODE, 0, 0},
 	{0},

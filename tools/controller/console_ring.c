@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Offsets are 64-bit and only their remainder touches the array, so nothing wraps in any VM's life; offsets from the
- * node are bounded by whoever read them.
+ * Offsets are 64-bit and only their remainder touches the array, so nothing wraps in any VM's life;
+ * offsets from the node are bounded by whoever read them.
  */
 #include "tools/controller/console_ring.h"
 
@@ -25,7 +25,8 @@ static const uint8_t *piece(const uint8_t *ring, size_t cap, uint64_t at, uint64
 	return ring + start;
 }
 
-bool console_out_put(struct console_out *r, uint64_t stream, uint64_t offset, const void *bytes, size_t len)
+bool console_out_put(struct console_out *r, uint64_t stream, uint64_t offset, const void *bytes,
+		     size_t len)
 {
 	const uint8_t *from = bytes;
 	uint64_t at;
@@ -45,7 +46,8 @@ bool console_out_put(struct console_out *r, uint64_t stream, uint64_t offset, co
 		from += known;
 		len -= known;
 	} else if (at > r->end) {
-		r->begin = r->end = at; /* a gap; what is before it would be taken for what follows */
+		r->begin = r->end =
+			at; /* a gap; what is before it would be taken for what follows */
 	}
 	if (len > CONSOLE_OUT_MAX) {
 		r->end += len - CONSOLE_OUT_MAX;

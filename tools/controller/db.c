@@ -21,7 +21,8 @@ static void note_failure(struct db *db, const char *sql)
 bool db_open(struct db *db, const char *path)
 {
 	memset(db, 0, sizeof(*db));
-	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
+	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+	    SQLITE_OK) {
 		say_err("db", "cannot open %s: %s", path, sqlite3_errmsg(db->handle));
 		db_close(db);
 		return false;
@@ -56,8 +57,8 @@ static sqlite3_stmt *statement(struct db *db, const char *sql)
 			return db->cache[slot].stmt;
 		if (db->cache[slot].sql)
 			continue;
-		if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &db->cache[slot].stmt, NULL) !=
-		    SQLITE_OK)
+		if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+				       &db->cache[slot].stmt, NULL) != SQLITE_OK)
 			return NULL;
 		db->cache[slot].sql = sql;
 		return db->cache[slot].stmt;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite with less to type: a query is a literal with parameters and a string that says their types.
+ * SQLite with less to type: a query is a literal with parameters and a string that says their
+ * types.
  *
  *	q = db_query(db, "SELECT name FROM nodes WHERE id = ?", "t", id);
  *	while (db_row(db, q))
  *		... sqlite3_column_text(q, 0) ...
  *
- * Failures stick: the first one is logged and sets db->failed, and until db_rollback() every query is empty. So a
- * handler reads straight through, and whoever opened the transaction looks once, before it commits. A query that
- * is left before db_row() said false is given back with db_done().
+ * Failures stick: the first one is logged and sets db->failed, and until db_rollback() every query
+ * is empty. So a handler reads straight through, and whoever opened the transaction looks once,
+ * before it commits. A query that is left before db_row() said false is given back with db_done().
  */
 #ifndef CONTROLLER_DB_H
 #define CONTROLLER_DB_H
@@ -30,7 +31,8 @@ struct db {
 	} cache[DB_CACHE];
 };
 
-/* db_open - open or create, WAL and synchronous=FULL, schema brought up to date; false after logging why */
+/* db_open - open or create, WAL and synchronous=FULL, schema brought up to date; false after
+ * logging why */
 bool db_open(struct db *db, const char *path);
 void db_close(struct db *db);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The document is made from the tables each time it is asked for. Its generation is the node's, raised whenever
- * one of the rows behind it changes.
+ * The document is made from the tables each time it is asked for. Its generation is the node's,
+ * raised whenever one of the rows behind it changes.
  */
 #include "tools/controller/desired.h"
 
@@ -22,7 +22,8 @@ void desired_touch(struct billetd *d, const char *node)
 
 uint64_t desired_generation(struct billetd *d, const char *node)
 {
-	return (uint64_t)db_number(&d->db, 0, "SELECT generation FROM nodes WHERE id = ?", "t", node);
+	return (uint64_t)db_number(&d->db, 0, "SELECT generation FROM nodes WHERE id = ?", "t",
+				   node);
 }
 
 static enum vm_desired desired_state(const char *text)
@@ -56,12 +57,14 @@ static void read_vm(sqlite3_stmt *q, struct desired_vm *vm)
 
 static void read_vms(struct billetd *d, const char *node, struct proto_list *list)
 {
-	sqlite3_stmt *q = db_query(&d->db,
-				   "SELECT v.id, v.name, v.desired, v.restart, v.epoch, v.vcpus, v.memory_mib, v.weight,"
-				   " v.cap_percent, k.sha256, i.sha256, v.cmdline, v.mac, v.network FROM vms v"
-				   " JOIN images k ON k.id = v.kernel LEFT JOIN images i ON i.id = v.initrd"
-				   " WHERE v.node = ? AND v.deleted_ms IS NULL ORDER BY v.seq LIMIT ?", "ti", node,
-				   (int64_t)list->cap);
+	sqlite3_stmt *q = db_query(
+		&d->db,
+		"SELECT v.id, v.name, v.desired, v.restart, v.epoch, v.vcpus, v.memory_mib, "
+		"v.weight,"
+		" v.cap_percent, k.sha256, i.sha256, v.cmdline, v.mac, v.network FROM vms v"
+		" JOIN images k ON k.id = v.kernel LEFT JOIN images i ON i.id = v.initrd"
+		" WHERE v.node = ? AND v.deleted_ms IS NULL ORDER BY v.seq LIMIT ?",
+		"ti", node, (int64_t)list->cap);
 
 	while (db_row(&d->db, q)) {
 		struct desired_vm *vm = &vms[list->nr++];
@@ -73,11 +76,13 @@ static void read_vms(struct billetd *d, const char *node, struct proto_list *lis
 
 static void read_images(struct billetd *d, const char *node, struct proto_list *list)
 {
-	sqlite3_stmt *q = db_query(&d->db,
-				   "SELECT min(id), sha256, size FROM images WHERE id IN"
-				   " (SELECT kernel FROM vms WHERE node = ?1 AND deleted_ms IS NULL UNION"
-				   " SELECT initrd FROM vms WHERE node = ?1 AND deleted_ms IS NULL)"
-				   " GROUP BY sha256 LIMIT ?2", "ti", node, (int64_t)list->cap);
+	sqlite3_stmt *q =
+		db_query(&d->db,
+			 "SELECT min(id), sha256, size FROM images WHERE id IN"
+			 " (SELECT kernel FROM vms WHERE node = ?1 AND deleted_ms IS NULL UNION"
+			 " SELECT initrd FROM vms WHERE node = ?1 AND deleted_ms IS NULL)"
+			 " GROUP BY sha256 LIMIT ?2",
+			 "ti", node, (int64_t)list->cap);
 
 	while (db_row(&d->db, q)) {
 		struct desired_image *image = &images[list->nr++];

@@ -5,7 +5,8 @@
 
 #include "tools/controller/http.h"
 
-/* desired_touch - a node's desired state is different from now on: next generation, and waiting polls wake */
+/* desired_touch - a node's desired state is different from now on: next generation, and waiting
+ * polls wake */
 void desired_touch(struct billetd *d, const char *node);
 
 uint64_t desired_generation(struct billetd *d, const char *node);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding the route, checking the caller, the transaction around the handler, and sending the answer.
+ * Finding the route, checking the caller, the transaction around the handler, and sending the
+ * answer.
  */
 #include "tools/controller/http.h"
 
@@ -50,9 +51,11 @@ static const struct route *find_route(struct call *c, const char *path, enum evh
 		}
 	}
 	if (known)
-		call_error(c, 405, "method_not_allowed", NULL, "This path does not take this method; see docs/protocol.md.");
+		call_error(c, 405, "method_not_allowed", NULL,
+			   "This path does not take this method; see docs/protocol.md.");
 	else
-		call_error(c, 404, "not_found", NULL, "There is nothing at '%.200s'; paths begin with /v1/ or /agent/v1/.",
+		call_error(c, 404, "not_found", NULL,
+			   "There is nothing at '%.200s'; paths begin with /v1/ or /agent/v1/.",
 			   path);
 	return NULL;
 }
@@ -68,7 +71,8 @@ static bool parse_target(struct call *c)
 	TAILQ_INIT(&c->query);
 	if (!path || strlen(path) >= sizeof(c->path) ||
 	    (query && evhttp_parse_query_str(query, &c->query) != 0)) {
-		call_error(c, 400, "bad_request", NULL, "The request's path or query cannot be read.");
+		call_error(c, 400, "bad_request", NULL,
+			   "The request's path or query cannot be read.");
 		return false;
 	}
 	strcpy(c->path, path);
@@ -83,13 +87,14 @@ static bool take_body(struct call *c)
 
 	c->body_len = evbuffer_get_length(in);
 	if (c->body_len > max) {
-		call_error(c, 413, "body_too_large", NULL, "The body has %zu bytes; at most %zu are taken here.",
-			   c->body_len, max);
+		call_error(c, 413, "body_too_large", NULL,
+			   "The body has %zu bytes; at most %zu are taken here.", c->body_len, max);
 		return false;
 	}
 	c->body = c->body_len ? (const char *)evbuffer_pullup(in, -1) : "";
 	if (!c->body)
-		call_error(c, 503, "storage", NULL, "The controller is short of memory; try again.");
+		call_error(c, 503, "storage", NULL,
+			   "The controller is short of memory; try again.");
 	return c->body != NULL;
 }
 
@@ -100,7 +105,8 @@ static void run_handler(struct call *c)
 	if (!(c->route->flags & ROUTE_WRITES)) {
 		c->route->handle(c);
 		if (c->d->db.failed)
-			call_error(c, 503, "storage", NULL, "The database did not answer; try again.");
+			call_error(c, 503, "storage", NULL,
+				   "The database did not answer; try again.");
 		c->d->db.failed = false;
 		return;
 	}
@@ -112,7 +118,8 @@ static void run_handler(struct call *c)
 	}
 	keep = c->status < 400 || c->keeps_changes;
 	if (c->d->db.failed || (keep && !db_commit(&c->d->db))) {
-		call_error(c, 503, "storage", NULL, "The database could not store this; nothing was changed. Try again.");
+		call_error(c, 503, "storage", NULL,
+			   "The database could not store this; nothing was changed. Try again.");
 		keep = false;
 	}
 	if (!keep) {
@@ -176,7 +183,8 @@ void http_run(struct billetd *d, struct evhttp_request *req, int64_t deadline_ms
 		wait_add(d, req, c.topic, deadline_ms, c.node[0] != 0);
 	} else {
 		if (c.status == 0)
-			call_error(&c, 500, "internal", NULL, "The controller has no answer; its log may say why.");
+			call_error(&c, 500, "internal", NULL,
+				   "The controller has no answer; its log may say why.");
 		send_answer(&c);
 	}
 	free(c.json.at);

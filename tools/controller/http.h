@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request from arrival to answer. A route names a handler, who may call it, and whether it writes; then
+ * One request from arrival to answer. A route names a handler, who may call it, and whether it
+ * writes; then
  *
- *	size and caller are checked  →  BEGIN (if it writes)  →  handler fills in the answer
- *	→  COMMIT, or ROLLBACK for an answer of 400 and above  →  the answer is sent  →  waiters are woken
+ *	size and caller are checked  →  BEGIN (if it writes)  →  handler fills in the answer  →
+ *	COMMIT, or ROLLBACK for 400 and above  →  the answer is sent  →  waiters are woken
  *
- * so that nothing is ever acknowledged that is not on disk. A handler that has nothing to say yet calls call_wait();
- * it is run again from the start when its topic is woken, and a last time, with can_wait false, when the time is up.
+ * so that nothing is ever acknowledged that is not on disk. A handler that has nothing to say yet
+ * calls call_wait(); it is run again from the start when its topic is woken, and a last time, with
+ * can_wait false, when the time is up.
  */
 #ifndef CONTROLLER_HTTP_H
 #define CONTROLLER_HTTP_H
@@ -57,7 +59,8 @@ struct route {
 	size_t body_max; /* bytes; 0: PROTO_JSON_MAX */
 };
 
-/* Tables, each ending with a row whose handler is NULL; the list of them, in routes.c, ends with NULL. */
+/* Tables, each ending with a row whose handler is NULL; the list of them, in routes.c, ends with
+ * NULL. */
 extern const struct route *const route_tables[];
 
 void http_handle(struct evhttp_request *req, void *billetd);
@@ -74,29 +77,32 @@ struct evbuffer *call_reply_raw(struct call *c, int status, const char *content_
 void call_reply_empty(struct call *c, int status);
 
 /* call_error - answer with an error; what was answered before is forgotten. field may be NULL. */
-void call_error(struct call *c, int status, const char *code, const char *field, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+void call_error(struct call *c, int status, const char *code, const char *field, const char *format,
+		...) __attribute__((format(printf, 5, 6)));
 
 void call_header(struct call *c, const char *name, const char *value);
 void call_header_u64(struct call *c, const char *name, uint64_t value);
 const char *call_request_header(struct call *c, const char *name); /* or NULL */
 
-/* call_decode - the JSON body into a struct; false after answering what is wrong with it. An empty body is {}. */
+/* call_decode - the JSON body into a struct; false after answering what is wrong with it. An empty
+ * body is {}. */
 bool call_decode(struct call *c, const struct schema *schema, void *out);
 
-/* call_query - a query parameter or NULL; call_query_u64: false after answering that it is no number up to max */
+/* call_query - a query parameter or NULL; call_query_u64: false after answering that it is no
+ * number up to max */
 const char *call_query(struct call *c, const char *key);
-bool call_query_u64(struct call *c, const char *key, uint64_t otherwise, uint64_t max, uint64_t *value);
+bool call_query_u64(struct call *c, const char *key, uint64_t otherwise, uint64_t max,
+		    uint64_t *value);
 
-/* call_wait - answer later: when `topic` is woken, or when the request's wait= is over. One waiter for a topic and
- * caller: an earlier one of the same node is let go. */
+/* call_wait - answer later: when `topic` is woken, or when the request's wait= is over. One waiter
+ * for a topic and caller: an earlier one of the same node is let go. */
 void call_wait(struct call *c, const char *topic_kind, const char *topic_id);
 
 /* call_wake - let those who wait for a topic look again, after the commit */
 void call_wake(struct billetd *d, const char *topic_kind, const char *topic_id);
 
-/* Lists: page_begin() reads limit= and after= and opens {"items":[; page_more() is asked before each row with its seq,
- * and page_end() closes. */
+/* Lists: page_begin() reads limit= and after= and opens {"items":[; page_more() is asked before
+ * each row with its seq, and page_end() closes. */
 struct page {
 	struct call *c;
 	struct json_out *o;
@@ -119,7 +125,8 @@ void json_time(struct json_out *o, const char *key, int64_t ms);
 /* http_run - run the handler of a request; deadline_ms 0: first time, it is set from wait= */
 void http_run(struct billetd *d, struct evhttp_request *req, int64_t deadline_ms, bool can_wait);
 
-void wait_add(struct billetd *d, struct evhttp_request *req, const char *topic, int64_t deadline_ms, bool is_node);
+void wait_add(struct billetd *d, struct evhttp_request *req, const char *topic, int64_t deadline_ms,
+	      bool is_node);
 void wait_wake_pending(struct billetd *d); /* those that call_wake() named */
 void wait_end_all(struct billetd *d);
 

@@ -10,7 +10,7 @@
 
 #include "tools/controller/util.h"
 
-#define KEEP_MS	       86400000ll
+#define KEEP_MS		86400000ll
 #define IDEMPOTENCY_MAX 64u
 
 static const char *key_of(struct call *c)
@@ -53,13 +53,15 @@ bool idempotency_replay(struct call *c)
 	if (!key)
 		return false;
 	if (!key_is_fit(key)) {
-		call_error(c, 400, "bad_request", NULL, "Idempotency-Key must have 1 to %u printable characters.",
+		call_error(c, 400, "bad_request", NULL,
+			   "Idempotency-Key must have 1 to %u printable characters.",
 			   IDEMPOTENCY_MAX);
 		return true;
 	}
 	q = db_query(&c->d->db,
-		     "SELECT request, status, reply FROM idempotency WHERE token = ? AND key = ? AND created_ms > ?", "tti",
-		     c->token_id, key, now_ms() - KEEP_MS);
+		     "SELECT request, status, reply FROM idempotency WHERE token = ? AND key = ? "
+		     "AND created_ms > ?",
+		     "tti", c->token_id, key, now_ms() - KEEP_MS);
 	if (!db_row(&c->d->db, q))
 		return false;
 	request_hash(c, hash);
@@ -68,8 +70,9 @@ bool idempotency_replay(struct call *c)
 		json_out_raw(call_reply(c, sqlite3_column_int(q, 1)), NULL, reply, strlen(reply));
 		call_header(c, "Idempotent-Replay", "true");
 	} else {
-		call_error(c, 422, "idempotency_key_reused", NULL,
-			   "This Idempotency-Key was used for a different request; take a new one.");
+		call_error(
+			c, 422, "idempotency_key_reused", NULL,
+			"This Idempotency-Key was used for a different request; take a new one.");
 	}
 	db_done(q);
 	return true;
@@ -84,8 +87,8 @@ void idempotency_keep(struct call *c)
 	    !json_out_finish(&c->json))
 		return;
 	request_hash(c, hash);
-	db_run(&c->d->db, "INSERT OR REPLACE INTO idempotency VALUES(?, ?, ?, ?, ?, ?)", "tttiti", c->token_id, key, hash,
-	       (int64_t)c->status, c->json.at, now_ms());
+	db_run(&c->d->db, "INSERT OR REPLACE INTO idempotency VALUES(?, ?, ?, ?, ?, ?)", "tttiti",
+	       c->token_id, key, hash, (int64_t)c->status, c->json.at, now_ms());
 }
 
 void idempotency_forget(struct db *db, int64_t at_ms)

@@ -5,7 +5,8 @@
 
 #include "tools/controller/http.h"
 
-/* idempotency_replay - true when the call is answered: with what is stored, or because the key is unfit */
+/* idempotency_replay - true when the call is answered: with what is stored, or because the key is
+ * unfit */
 bool idempotency_replay(struct call *c);
 
 /* idempotency_keep - store a success, in the transaction that it came from */

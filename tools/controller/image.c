@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images: named, of a kind, known by the hash of their bytes; uploaded in parts that may be cut off anywhere.
+ * Images: named, of a kind, known by the hash of their bytes; uploaded in parts that may be cut off
+ * anywhere.
  */
 #include "tools/controller/image.h"
 
@@ -32,14 +33,19 @@ struct image_wish {
 static const struct field image_wish_fields[] = {
 	FIELD_STRING(struct image_wish, name, FORM_NAME, FIELD_NEEDED),
 	FIELD_ENUM(struct image_wish, kind, kind_names, IMAGE_KINDS, FIELD_NEEDED),
-	{.key = "size", .kind = FIELD_KIND_U64, .need = FIELD_NEEDED, .offset = offsetof(struct image_wish, size), .min = 1,
+	{.key = "size",
+	 .kind = FIELD_KIND_U64,
+	 .need = FIELD_NEEDED,
+	 .offset = offsetof(struct image_wish, size),
+	 .min = 1,
 	 .max = SIZE_MAX_BYTES},
 	FIELD_STRING(struct image_wish, sha256, FORM_SHA256, FIELD_NEEDED),
 };
 static const struct schema image_wish_schema = SCHEMA(struct image_wish, image_wish_fields);
 
 #define IMAGE_COLUMNS                                                                              \
-	"SELECT seq, id, name, kind, sha256, state, size, uploaded, created_ms, ready_ms FROM images WHERE "
+	"SELECT seq, id, name, kind, sha256, state, size, uploaded, created_ms, ready_ms FROM "    \
+	"images WHERE "
 
 static void read_image(sqlite3_stmt *q, struct image *i)
 {
@@ -60,7 +66,8 @@ static bool find(struct call *c, struct image *i)
 	sqlite3_stmt *q = db_query(&c->d->db, IMAGE_COLUMNS "id = ?1 OR name = ?1", "t", c->param);
 
 	if (!db_row(&c->d->db, q)) {
-		call_error(c, 404, "image_not_found", NULL, "There is no image '%s'; GET /v1/images lists them.", c->param);
+		call_error(c, 404, "image_not_found", NULL,
+			   "There is no image '%s'; GET /v1/images lists them.", c->param);
 		return false;
 	}
 	read_image(q, i);
@@ -97,16 +104,21 @@ static void post_image(struct call *c)
 	ready = blob_exists(c->d, w.sha256, w.size);
 	random_id("img_", i.id);
 	if (!db_run(db,
-		    "INSERT OR IGNORE INTO images(id, name, kind, size, sha256, state, uploaded, created_ms, ready_ms)"
-		    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))", "tttittiii", i.id, w.name, kind_names[w.kind],
-		    (int64_t)w.size, w.sha256, ready ? "ready" : "uploading", ready ? (int64_t)w.size : (int64_t)0, now,
+		    "INSERT OR IGNORE INTO images(id, name, kind, size, sha256, state, uploaded, "
+		    "created_ms, ready_ms)"
+		    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))",
+		    "tttittiii", i.id, w.name, kind_names[w.kind], (int64_t)w.size, w.sha256,
+		    ready ? "ready" : "uploading", ready ? (int64_t)w.size : (int64_t)0, now,
 		    ready ? now : (int64_t)0)) {
-		call_error(c, 409, "image_name_taken", "name", "An image named '%s' exists already; choose another name or delete"
-							       " that one.", w.name);
+		call_error(c, 409, "image_name_taken", "name",
+			   "An image named '%s' exists already; choose another name or delete"
+			   " that one.",
+			   w.name);
 		return;
 	}
-	audit_add(c->d, EVENT_INFO, "image_created", c->actor, NULL, NULL, "image '%s', %llu bytes, %s", w.name,
-		  (unsigned long long)w.size, ready ? "ready" : "to be uploaded");
+	audit_add(c->d, EVENT_INFO, "image_created", c->actor, NULL, NULL,
+		  "image '%s', %llu bytes, %s", w.name, (unsigned long long)w.size,
+		  ready ? "ready" : "to be uploaded");
 	strcpy(c->param, i.id);
 	if (find(c, &i))
 		write_image(&i, call_reply(c, 201));
@@ -121,7 +133,8 @@ static void list_images(struct call *c)
 
 	if (!page_begin(&p, c))
 		return;
-	q = db_query(&c->d->db, IMAGE_COLUMNS "seq > ? ORDER BY seq LIMIT ?", "ii", p.after, (int64_t)p.limit + 1);
+	q = db_query(&c->d->db, IMAGE_COLUMNS "seq > ? ORDER BY seq LIMIT ?", "ii", p.after,
+		     (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		read_image(q, &i);
 		if (!page_more(&p, i.seq)) {
@@ -151,17 +164,23 @@ static void delete_image(struct call *c)
 
 	if (!find(c, &i))
 		return;
-	users = db_number(db, 0, "SELECT count(*) FROM vms WHERE deleted_ms IS NULL AND (kernel = ?1 OR initrd = ?1)", "t", i.id);
+	users = db_number(db, 0,
+			  "SELECT count(*) FROM vms WHERE deleted_ms IS NULL AND (kernel = ?1 OR "
+			  "initrd = ?1)",
+			  "t", i.id);
 	if (users > 0) {
-		call_error(c, 409, "image_in_use", NULL, "%lld VMs use the image '%s'; delete them first.", (long long)users,
+		call_error(c, 409, "image_in_use", NULL,
+			   "%lld VMs use the image '%s'; delete them first.", (long long)users,
 			   i.name);
 		return;
 	}
 	db_run(db, "DELETE FROM images WHERE id = ?", "t", i.id);
-	if (db_number(db, 0, "SELECT count(*) FROM images WHERE sha256 = ? AND state = 'ready'", "t", i.sha256) == 0)
+	if (db_number(db, 0, "SELECT count(*) FROM images WHERE sha256 = ? AND state = 'ready'",
+		      "t", i.sha256) == 0)
 		strcpy(c->d->unlink_after_commit, i.sha256);
 	upload_drop(c->d, i.id);
-	audit_add(c->d, EVENT_INFO, "image_deleted", c->actor, NULL, NULL, "image '%s' deleted", i.name);
+	audit_add(c->d, EVENT_INFO, "image_deleted", c->actor, NULL, NULL, "image '%s' deleted",
+		  i.name);
 	call_reply_empty(c, 204);
 }
 
@@ -185,14 +204,18 @@ static bool part_fits(struct call *c, const struct image *i)
 	uint64_t offset;
 
 	if (strcmp(i->state, "uploading") != 0) {
-		call_error(c, 409, "upload_offset", NULL, "The image is %s; it takes no more bytes.", i->state);
+		call_error(c, 409, "upload_offset", NULL,
+			   "The image is %s; it takes no more bytes.", i->state);
 	} else if (!header || !form_parse_u64(header, strlen(header), &offset)) {
-		call_error(c, 400, "bad_request", NULL, "Say with the header 'Upload-Offset: N' where the part belongs.");
+		call_error(c, 400, "bad_request", NULL,
+			   "Say with the header 'Upload-Offset: N' where the part belongs.");
 	} else if (offset != i->uploaded) {
 		call_header_u64(c, "Upload-Offset", i->uploaded);
-		call_error(c, 409, "upload_offset", NULL, "The upload goes on at byte %llu.", (unsigned long long)i->uploaded);
+		call_error(c, 409, "upload_offset", NULL, "The upload goes on at byte %llu.",
+			   (unsigned long long)i->uploaded);
 	} else if (c->body_len == 0 || c->body_len > i->size - i->uploaded) {
-		call_error(c, 400, "bad_request", NULL, "A part has at least one byte, and no more than the %llu that are left.",
+		call_error(c, 400, "bad_request", NULL,
+			   "A part has at least one byte, and no more than the %llu that are left.",
 			   (unsigned long long)(i->size - i->uploaded));
 	}
 	return c->status == 0;
@@ -206,10 +229,13 @@ static void patch_data(struct call *c)
 
 	if (!find(c, &i) || !part_fits(c, &i))
 		return;
-	/* The same bytes came with another image meanwhile, or were put in place and then not recorded. */
+	/* The same bytes came with another image meanwhile, or were put in place and then not
+	 * recorded. */
 	if (blob_exists(c->d, i.sha256, i.size)) {
-		db_run(db, "UPDATE images SET uploaded = size, state = 'ready', ready_ms = ? WHERE id = ?", "it", now_ms(),
-		       i.id);
+		db_run(db,
+		       "UPDATE images SET uploaded = size, state = 'ready', ready_ms = ? WHERE id "
+		       "= ?",
+		       "it", now_ms(), i.id);
 		upload_drop(c->d, i.id);
 		call_reply_empty(c, 204);
 		call_header_u64(c, "Upload-Offset", i.size);
@@ -217,23 +243,31 @@ static void patch_data(struct call *c)
 	}
 	switch (upload_part(c->d, i.id, i.uploaded, c->body, c->body_len, i.size, i.sha256)) {
 	case UPLOAD_OK:
-		db_run(db, "UPDATE images SET uploaded = uploaded + ? WHERE id = ?", "it", (int64_t)c->body_len, i.id);
+		db_run(db, "UPDATE images SET uploaded = uploaded + ? WHERE id = ?", "it",
+		       (int64_t)c->body_len, i.id);
 		break;
 	case UPLOAD_COMPLETE:
-		db_run(db, "UPDATE images SET uploaded = size, state = 'ready', ready_ms = ? WHERE id = ?", "it", now_ms(),
-		       i.id);
-		audit_add(c->d, EVENT_INFO, "image_ready", c->actor, NULL, NULL, "image '%s' is whole, its hash is right", i.name);
+		db_run(db,
+		       "UPDATE images SET uploaded = size, state = 'ready', ready_ms = ? WHERE id "
+		       "= ?",
+		       "it", now_ms(), i.id);
+		audit_add(c->d, EVENT_INFO, "image_ready", c->actor, NULL, NULL,
+			  "image '%s' is whole, its hash is right", i.name);
 		break;
 	case UPLOAD_WRONG_HASH:
-		db_run(db, "UPDATE images SET uploaded = 0, state = 'rejected' WHERE id = ?", "t", i.id);
-		audit_add(c->d, EVENT_WARN, "image_rejected", c->actor, NULL, NULL, "image '%s' has another hash than was said",
-			  i.name);
+		db_run(db, "UPDATE images SET uploaded = 0, state = 'rejected' WHERE id = ?", "t",
+		       i.id);
+		audit_add(c->d, EVENT_WARN, "image_rejected", c->actor, NULL, NULL,
+			  "image '%s' has another hash than was said", i.name);
 		c->keeps_changes = true;
 		call_error(c, 422, "image_hash_mismatch", "sha256",
-			   "The bytes have another SHA-256 than %s; they were deleted. Delete the image and start again.", i.sha256);
+			   "The bytes have another SHA-256 than %s; they were deleted. Delete the "
+			   "image and start again.",
+			   i.sha256);
 		return;
 	case UPLOAD_FAILED:
-		call_error(c, 503, "storage", NULL, "The part could not be stored; the controller's log says why.");
+		call_error(c, 503, "storage", NULL,
+			   "The part could not be stored; the controller's log says why.");
 		return;
 	}
 	call_reply_empty(c, 204);
@@ -241,7 +275,8 @@ static void patch_data(struct call *c)
 }
 
 const struct route image_routes[] = {
-	{EVHTTP_REQ_POST, "/v1/images", post_image, AUTH_OPERATOR, ROUTE_WRITES | ROUTE_IDEMPOTENT, 0},
+	{EVHTTP_REQ_POST, "/v1/images", post_image, AUTH_OPERATOR, ROUTE_WRITES | ROUTE_IDEMPOTENT,
+	 0},
 	{EVHTTP_REQ_GET, "/v1/images", list_images, AUTH_VIEWER, 0, 0},
 	{EVHTTP_REQ_GET, "/v1/images/*", get_image, AUTH_VIEWER, 0, 0},
 	{EVHTTP_REQ_DELETE, "/v1/images/*", delete_image, AUTH_OPERATOR, ROUTE_WRITES, 0},

@@ -26,10 +26,13 @@ static const char usage[] =
 	"\n"
 	"  --data DIR                 where everything is kept (default: ./billetd-data)\n"
 	"  --listen ADDR:PORT         default 127.0.0.1:8443; port 0 takes a free one\n"
-	"  --name NAME                a host name or address that the server's certificate is valid for; may be\n"
-	"                             repeated (default: localhost and 127.0.0.1, which are always included)\n"
+	"  --name NAME                a host name or address that the server's certificate is "
+	"valid for; may be\n"
+	"                             repeated (default: localhost and 127.0.0.1, which are always "
+	"included)\n"
 	"  --report-interval MS       how often nodes report (default 10000; 100..3600000)\n"
-	"  --node-cert-lifetime S     how long nodes' certificates live (default 2592000, 30 days)\n"
+	"  --node-cert-lifetime S     how long nodes' certificates live (default 2592000, 30 "
+	"days)\n"
 	"  --max-connections N        default 1024\n"
 	"  --log-level LEVEL          err, warn, info (default) or dbg\n"
 	"  --help, --version\n"
@@ -37,7 +40,17 @@ static const char usage[] =
 	"The first start makes a certificate authority and an admin's token (DIR/admin.token).\n"
 	"See docs/protocol.md for the API.\n";
 
-enum option_id { OPT_DATA = 256, OPT_LISTEN, OPT_NAME, OPT_INTERVAL, OPT_LIFETIME, OPT_CONNECTIONS, OPT_LEVEL, OPT_HELP, OPT_VERSION };
+enum option_id {
+	OPT_DATA = 256,
+	OPT_LISTEN,
+	OPT_NAME,
+	OPT_INTERVAL,
+	OPT_LIFETIME,
+	OPT_CONNECTIONS,
+	OPT_LEVEL,
+	OPT_HELP,
+	OPT_VERSION
+};
 
 static const struct option long_options[] = {
 	{"data", required_argument, NULL, OPT_DATA},
@@ -65,7 +78,8 @@ static uint64_t number_option(const char *name, const char *text, uint64_t min, 
 
 	if (form_parse_u64(text, strlen(text), &value) && value >= min && value <= max)
 		return value;
-	snprintf(wants, sizeof(wants), "a number from %llu to %llu", (unsigned long long)min, (unsigned long long)max);
+	snprintf(wants, sizeof(wants), "a number from %llu to %llu", (unsigned long long)min,
+		 (unsigned long long)max);
 	refuse_option(name, text, wants);
 	return 0;
 }
@@ -74,7 +88,9 @@ static void add_name(struct options *o, const char *name)
 {
 	size_t len = strlen(name);
 
-	if (len == 0 || len > 253 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-") != len)
+	if (len == 0 || len > 253 ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-") !=
+		    len)
 		refuse_option("name", name, "a host name or an address");
 	for (unsigned int i = 0; i < o->nr_names; i++)
 		if (strcmp(o->names[i], name) == 0)
@@ -89,8 +105,11 @@ static void read_options(struct options *o, int argc, char **argv)
 	enum say_level level;
 	int opt;
 
-	*o = (struct options){.data = "billetd-data", .listen = "127.0.0.1:8443", .report_interval_ms = 10000,
-			      .node_cert_s = 30 * 86400, .max_connections = 1024};
+	*o = (struct options){.data = "billetd-data",
+			      .listen = "127.0.0.1:8443",
+			      .report_interval_ms = 10000,
+			      .node_cert_s = 30 * 86400,
+			      .max_connections = 1024};
 	add_name(o, "localhost");
 	add_name(o, "127.0.0.1");
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -105,13 +124,16 @@ static void read_options(struct options *o, int argc, char **argv)
 			add_name(o, optarg);
 			break;
 		case OPT_INTERVAL:
-			o->report_interval_ms = (uint32_t)number_option("report-interval", optarg, 100, 3600000);
+			o->report_interval_ms =
+				(uint32_t)number_option("report-interval", optarg, 100, 3600000);
 			break;
 		case OPT_LIFETIME:
-			o->node_cert_s = (int64_t)number_option("node-cert-lifetime", optarg, 1, 315360000);
+			o->node_cert_s =
+				(int64_t)number_option("node-cert-lifetime", optarg, 1, 315360000);
 			break;
 		case OPT_CONNECTIONS:
-			o->max_connections = (unsigned int)number_option("max-connections", optarg, 1, 100000);
+			o->max_connections =
+				(unsigned int)number_option("max-connections", optarg, 1, 100000);
 			break;
 		case OPT_LEVEL:
 			if (!say_parse_level(optarg, &level))
@@ -130,7 +152,8 @@ static void read_options(struct options *o, int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "billetd: '%s' is not an option. Try 'billetd --help'.\n", argv[optind]);
+		fprintf(stderr, "billetd: '%s' is not an option. Try 'billetd --help'.\n",
+			argv[optind]);
 		exit(2);
 	}
 }
@@ -146,7 +169,9 @@ static bool open_data(const char *dir)
 		say_err("main", "cannot make %s: %m", dir);
 		return false;
 	}
-	fd = path_join(path, sizeof(path), dir, "lock") ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+	fd = path_join(path, sizeof(path), dir, "lock")
+		     ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)
+		     : -1;
 	if (fd < 0) {
 		say_err("main", "cannot write in %s: %m", dir);
 		return false;
@@ -164,7 +189,8 @@ static bool open_database(struct billetd *d)
 
 	if (!path_join(path, sizeof(path), d->options.data, "billetd.db") || !db_open(&d->db, path))
 		return false;
-	/* Consoles' sessions lived in memory: what nodes have applied may name some that are gone. */
+	/* Consoles' sessions lived in memory: what nodes have applied may name some that are gone.
+	 */
 	db_begin(&d->db);
 	db_run(&d->db, "UPDATE nodes SET generation = generation + 1", "");
 	return db_commit(&d->db);
@@ -185,7 +211,8 @@ static int run(struct billetd *d)
 	struct event *intr = evsignal_new(d->base, SIGINT, on_signal, d);
 	int status = 1;
 
-	if (term && intr && evsignal_add(term, NULL) == 0 && evsignal_add(intr, NULL) == 0 && server_start(d))
+	if (term && intr && evsignal_add(term, NULL) == 0 && evsignal_add(intr, NULL) == 0 &&
+	    server_start(d))
 		status = event_base_dispatch(d->base) < 0;
 	server_stop(d);
 	event_free(intr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inventory is kept as JSON in the form that it came in, with the two figures that placement needs in columns.
+ * Inventory is kept as JSON in the form that it came in, with the two figures that placement needs
+ * in columns.
  */
 #include "tools/controller/node.h"
 
@@ -10,8 +11,9 @@
 
 bool node_find(struct db *db, const char *id_or_name, char id[static ID_TEXT_MAX])
 {
-	sqlite3_stmt *q = db_query(db, "SELECT id FROM nodes WHERE id = ?1 OR (name = ?1 AND removed_ms IS NULL)", "t",
-				   id_or_name);
+	sqlite3_stmt *q = db_query(
+		db, "SELECT id FROM nodes WHERE id = ?1 OR (name = ?1 AND removed_ms IS NULL)", "t",
+		id_or_name);
 
 	if (!db_row(db, q))
 		return false;
@@ -27,8 +29,9 @@ void node_keep_info(struct billetd *d, const char *node, const struct node_info 
 
 	schema_encode(&node_info_schema, info, NULL, &o);
 	if (json_out_finish(&o))
-		db_run(&d->db, "UPDATE nodes SET info = ?, cpus = ?, guest_memory_mib = ? WHERE id = ?", "tiit", json,
-		       (int64_t)info->cpus, (int64_t)info->guest_memory_mib, node);
+		db_run(&d->db,
+		       "UPDATE nodes SET info = ?, cpus = ?, guest_memory_mib = ? WHERE id = ?",
+		       "tiit", json, (int64_t)info->cpus, (int64_t)info->guest_memory_mib, node);
 }
 
 void node_keep_lease(struct billetd *d, const char *node, const struct node_lease *lease)

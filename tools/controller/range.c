@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * [RFC 9110] "Range Requests": what is malformed, and several ranges, may be answered with the whole.
+ * [RFC 9110] "Range Requests": what is malformed, and several ranges, may be answered with the
+ * whole.
  */
 #include "tools/controller/range.h"
 

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 enum range_result {
-	RANGE_NONE,	/* no header, or one that HTTP wants ignored: send the whole */
-	RANGE_PART,	/* first and last are set, within size */
-	RANGE_OUTSIDE,	/* 416 */
+	RANGE_NONE,    /* no header, or one that HTTP wants ignored: send the whole */
+	RANGE_PART,    /* first and last are set, within size */
+	RANGE_OUTSIDE, /* 416 */
 };
 
 /* range_parse - header may be NULL; size in bytes, last is inclusive */

@@ -13,6 +13,7 @@
 #include "tools/controller/vm.h"
 
 const struct route *const route_tables[] = {
-	agent_enroll_routes, desired_routes, agent_report_routes, agent_blobs_routes, console_routes, api_nodes_routes,
-	image_routes,	     vm_routes,	     api_usage_routes,	  api_tokens_routes,  api_misc_routes, NULL,
+	agent_enroll_routes, desired_routes,	agent_report_routes, agent_blobs_routes,
+	console_routes,	     api_nodes_routes,	image_routes,	     vm_routes,
+	api_usage_routes,    api_tokens_routes, api_misc_routes,     NULL,
 };

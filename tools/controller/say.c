@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A line is put together in memory and written at once, so that lines of several writers to one terminal or
- * journal do not mix. Control characters are replaced: what a line quotes may come from anywhere.
+ * A line is put together in memory and written at once, so that lines of several writers to one
+ * terminal or journal do not mix. Control characters are replaced: what a line quotes may come from
+ * anywhere.
  */
 #include "tools/controller/say.h"
 
@@ -25,7 +26,8 @@ void say(enum say_level level, const char *module, const char *format, ...)
 
 	if (level > max_level)
 		return;
-	n = snprintf(line, sizeof(line), "%s %s %s: ", time_text(now_ms(), time), level_names[level], module);
+	n = snprintf(line, sizeof(line), "%s %s %s: ", time_text(now_ms(), time),
+		     level_names[level], module);
 	len = (size_t)n;
 	va_start(args, format);
 	n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);

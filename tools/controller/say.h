@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller's log: one line an event on standard error, with time, level and module. Keys, tokens and
- * payloads stay out.
+ * The controller's log: one line an event on standard error, with time, level and module. Keys,
+ * tokens and payloads stay out.
  */
 #ifndef CONTROLLER_SAY_H
 #define CONTROLLER_SAY_H
@@ -10,7 +10,8 @@
 
 enum say_level { SAY_ERR, SAY_WARN, SAY_INFO, SAY_DBG, SAY_LEVELS };
 
-void say(enum say_level level, const char *module, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void say(enum say_level level, const char *module, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #define say_err(module, ...)  say(SAY_ERR, module, __VA_ARGS__)
 #define say_warn(module, ...) say(SAY_WARN, module, __VA_ARGS__)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One listener, one event loop. When there are as many connections as may be, the listener is disabled until one ends;
- * who comes meanwhile waits in the kernel's queue.
+ * One listener, one event loop. When there are as many connections as may be, the listener is
+ * disabled until one ends; who comes meanwhile waits in the kernel's queue.
  */
 #include "tools/controller/server.h"
 
@@ -19,17 +19,20 @@
 #include "tools/controller/upload.h"
 #include "tools/controller/util.h"
 
-#define HEADERS_MAX  16384
-#define BODY_MAX     ((ssize_t)9 << 20) /* above what any route takes, so that the route can say what it takes */
-#define IDLE_S	     120 /* longer than any long poll */
-#define BACKLOG	     128
-#define DRAIN_MS     250 /* for answers on their way out when it is told to stop */
-#define EXPIRE_S     5
-#define DAILY_TICKS  (86400 / EXPIRE_S)
+#define HEADERS_MAX 16384
+#define BODY_MAX                                                                                   \
+	((ssize_t)9 << 20) /* above what any route takes, so that the route can say what it takes  \
+			    */
+#define IDLE_S	    120	   /* longer than any long poll */
+#define BACKLOG	    128
+#define DRAIN_MS    250 /* for answers on their way out when it is told to stop */
+#define EXPIRE_S    5
+#define DAILY_TICKS (86400 / EXPIRE_S)
 
 static int ssl_index = -1; /* SSL ex data: the struct billetd, to count connections */
 
-static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long arg, void *argp)
+static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long arg,
+			 void *argp)
 {
 	struct billetd *d = ptr;
 
@@ -56,7 +59,8 @@ static struct bufferevent *new_connection(struct event_base *base, void *arg)
 		SSL_set_ex_data(ssl, ssl_index, d);
 		d->nr_connections++;
 		bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
-						     BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+						     BEV_OPT_CLOSE_ON_FREE |
+							     BEV_OPT_DEFER_CALLBACKS);
 	}
 	if (!bev) {
 		say_err("server", "out of memory for a connection");
@@ -117,10 +121,12 @@ static void say_where(struct billetd *d)
 	say_info("server", "billetd %s listens at %s port %d", BILLET_VERSION, host, port);
 }
 
-/* "127.0.0.1:8443" or "[::1]:8443", numbers only. Gives: the caller frees it with freeaddrinfo(); NULL: not so. */
+/* "127.0.0.1:8443" or "[::1]:8443", numbers only. Gives: the caller frees it with freeaddrinfo();
+ * NULL: not so. */
 static struct addrinfo *parse_listen(const char *text)
 {
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+				 .ai_socktype = SOCK_STREAM};
 	const char *colon = strrchr(text, ':');
 	size_t len = colon ? (size_t)(colon - text) : 0;
 	struct addrinfo *addr;
@@ -142,12 +148,14 @@ static bool open_listener(struct billetd *d)
 	struct addrinfo *addr = parse_listen(d->options.listen);
 
 	if (!addr) {
-		say_err("server", "--listen %s: wants ADDRESS:PORT, such as 127.0.0.1:8443", d->options.listen);
+		say_err("server", "--listen %s: wants ADDRESS:PORT, such as 127.0.0.1:8443",
+			d->options.listen);
 		return false;
 	}
 	d->listener = evconnlistener_new_bind(d->base, NULL, NULL,
-					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
-					      addr->ai_addr, (int)addr->ai_addrlen);
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
+						      LEV_OPT_REUSEABLE,
+					      BACKLOG, addr->ai_addr, (int)addr->ai_addrlen);
 	if (!d->listener)
 		say_err("server", "cannot listen at %s: %s", d->options.listen, strerror(errno));
 	freeaddrinfo(addr);
@@ -162,8 +170,9 @@ bool server_start(struct billetd *d)
 	d->http = evhttp_new(d->base);
 	if (!d->http)
 		return false;
-	evhttp_set_allowed_methods(d->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PATCH |
-						    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE);
+	evhttp_set_allowed_methods(d->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+						    EVHTTP_REQ_PATCH | EVHTTP_REQ_PUT |
+						    EVHTTP_REQ_DELETE);
 	evhttp_set_max_headers_size(d->http, HEADERS_MAX);
 	evhttp_set_max_body_size(d->http, BODY_MAX);
 	evhttp_set_timeout(d->http, IDLE_S);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handshake asks for a client certificate and takes any, so that a refusal can be an HTTP answer with a reason;
- * auth.c checks the certificate at every request. Sessions are not resumed: a resumed one would carry a certificate
- * that was checked some other time.
+ * The handshake asks for a client certificate and takes any, so that a refusal can be an HTTP
+ * answer with a reason; auth.c checks the certificate at every request. Sessions are not resumed: a
+ * resumed one would carry a certificate that was checked some other time.
  */
 #include "tools/controller/server.h"
 
@@ -25,8 +25,9 @@ static SSL_CTX *make_context(const struct ca *ca, X509 *cert, EVP_PKEY *key)
 	if (!ctx)
 		return NULL;
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+					 SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+					 SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
@@ -45,13 +46,15 @@ bool tls_reload(struct billetd *d)
 	EVP_PKEY *key;
 	X509 *cert;
 
-	if (!ca_server_cert(&d->ca, d->options.data, d->options.names, d->options.nr_names, now_ms() / 1000, &cert, &key))
+	if (!ca_server_cert(&d->ca, d->options.data, d->options.names, d->options.nr_names,
+			    now_ms() / 1000, &cert, &key))
 		return false;
 	ctx = make_context(&d->ca, cert, key);
 	X509_free(cert);
 	EVP_PKEY_free(key);
 	if (!ctx) {
-		say_err("tls", "cannot set up TLS: %s", ERR_reason_error_string(ERR_peek_last_error()));
+		say_err("tls", "cannot set up TLS: %s",
+			ERR_reason_error_string(ERR_peek_last_error()));
 		ERR_clear_error();
 		return false;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hash is computed while parts arrive; after a restart, what is on disk is read once to catch up.
+ * The hash is computed while parts arrive; after a restart, what is on disk is read once to catch
+ * up.
  */
 #include "tools/controller/upload.h"
 
@@ -42,7 +43,8 @@ bool blob_exists(const struct billetd *d, const char *sha256, uint64_t size)
 	char path[PATH_CAP];
 	struct stat st;
 
-	return blob_path(d, sha256, path, sizeof(path)) && stat(path, &st) == 0 && (uint64_t)st.st_size == size;
+	return blob_path(d, sha256, path, sizeof(path)) && stat(path, &st) == 0 &&
+	       (uint64_t)st.st_size == size;
 }
 
 void blob_delete(const struct billetd *d, const char *sha256)
@@ -67,8 +69,8 @@ static struct upload *find_upload(struct billetd *d, const char *image)
 	struct upload *u;
 
 	LIST_FOREACH(u, &d->uploads, link)
-		if (strcmp(u->image, image) == 0)
-			return u;
+	if (strcmp(u->image, image) == 0)
+		return u;
 	u = calloc(1, sizeof(*u));
 	if (!u)
 		return NULL;
@@ -93,7 +95,8 @@ static bool hash_file_up_to(struct upload *u, int fd, uint64_t end)
 	}
 	while (u->hashed < end) {
 		uint64_t left = end - u->hashed;
-		ssize_t n = pread(fd, buf, left < sizeof(buf) ? (size_t)left : sizeof(buf), (off_t)u->hashed);
+		ssize_t n = pread(fd, buf, left < sizeof(buf) ? (size_t)left : sizeof(buf),
+				  (off_t)u->hashed);
 
 		if (n <= 0)
 			return false;
@@ -136,7 +139,8 @@ static void flush_folder(const struct billetd *d, const char *name)
 	close(fd);
 }
 
-static enum upload_result complete(struct billetd *d, struct upload *u, const char *path, const char *sha256)
+static enum upload_result complete(struct billetd *d, struct upload *u, const char *path,
+				   const char *sha256)
 {
 	char blob[PATH_CAP], text[SHA256_TEXT_MAX];
 	uint8_t digest[EVP_MAX_MD_SIZE];
@@ -155,8 +159,8 @@ static enum upload_result complete(struct billetd *d, struct upload *u, const ch
 	return UPLOAD_COMPLETE;
 }
 
-enum upload_result upload_part(struct billetd *d, const char *image, uint64_t offset, const void *bytes, size_t len,
-			       uint64_t size, const char *sha256)
+enum upload_result upload_part(struct billetd *d, const char *image, uint64_t offset,
+			       const void *bytes, size_t len, uint64_t size, const char *sha256)
 {
 	enum upload_result result = UPLOAD_FAILED;
 	struct upload *u = find_upload(d, image);
@@ -200,17 +204,21 @@ void upload_free_all(struct billetd *d)
 /* ---- after a crash -------------------------------------------------------------------------- */
 
 /* Renamed, but not recorded as ready; or recorded as longer than the file is. */
-static void recover_image(struct billetd *d, const char *id, const char *sha256, uint64_t size, uint64_t uploaded)
+static void recover_image(struct billetd *d, const char *id, const char *sha256, uint64_t size,
+			  uint64_t uploaded)
 {
 	char path[PATH_CAP];
 	struct stat st;
 
 	if (blob_exists(d, sha256, size)) {
-		db_run(&d->db, "UPDATE images SET state = 'ready', uploaded = size, ready_ms = ? WHERE id = ?", "it", now_ms(),
-		       id);
+		db_run(&d->db,
+		       "UPDATE images SET state = 'ready', uploaded = size, ready_ms = ? WHERE id "
+		       "= ?",
+		       "it", now_ms(), id);
 		return;
 	}
-	if (uploaded > 0 && upload_path(d, id, path) && (stat(path, &st) != 0 || (uint64_t)st.st_size < uploaded))
+	if (uploaded > 0 && upload_path(d, id, path) &&
+	    (stat(path, &st) != 0 || (uint64_t)st.st_size < uploaded))
 		db_run(&d->db, "UPDATE images SET uploaded = 0 WHERE id = ?", "t", id);
 }
 
@@ -221,8 +229,11 @@ static void recover_images(struct billetd *d)
 	sqlite3_stmt *q;
 
 	for (;;) {
-		q = db_query(&d->db, "SELECT id, sha256, size, uploaded FROM images WHERE state = 'uploading' AND id > ?"
-				     " ORDER BY id LIMIT 1", "t", id);
+		q = db_query(&d->db,
+			     "SELECT id, sha256, size, uploaded FROM images WHERE state = "
+			     "'uploading' AND id > ?"
+			     " ORDER BY id LIMIT 1",
+			     "t", id);
 		if (!db_row(&d->db, q))
 			return;
 		db_text(q, 0, id, sizeof(id));
@@ -251,7 +262,8 @@ static bool sweep(struct billetd *d, const char *folder, const char *sql)
 	if (!dir)
 		return false;
 	while ((e = readdir(dir)))
-		if (e->d_name[0] != '.' && db_number(&d->db, 0, sql, "t", e->d_name) == 0 && !d->db.failed)
+		if (e->d_name[0] != '.' && db_number(&d->db, 0, sql, "t", e->d_name) == 0 &&
+		    !d->db.failed)
 			unlinkat(dirfd(dir), e->d_name, 0);
 	closedir(dir);
 	return true;
@@ -261,6 +273,7 @@ bool upload_recover(struct billetd *d)
 {
 	db_begin(&d->db);
 	recover_images(d);
-	return db_commit(&d->db) && sweep(d, "blobs", "SELECT 1 FROM images WHERE sha256 = ? AND state = 'ready'") &&
+	return db_commit(&d->db) &&
+	       sweep(d, "blobs", "SELECT 1 FROM images WHERE sha256 = ? AND state = 'ready'") &&
 	       sweep(d, "uploads", "SELECT 1 FROM images WHERE id = ? AND state = 'uploading'");
 }

@@ -84,7 +84,8 @@ void random_uuid(char uuid[static UUID_TEXT_MAX])
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4 */
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
 	hex_text(b, sizeof(b), hex);
-	snprintf(uuid, UUID_TEXT_MAX, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+	snprintf(uuid, UUID_TEXT_MAX, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+		 hex + 20);
 }
 
 void sha256_text(const void *bytes, size_t len_bytes, char text[static SHA256_TEXT_MAX])

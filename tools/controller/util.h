@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every part of the controller needs: time, random ids, hashes as text, files that are whole or not there.
+ * What every part of the controller needs: time, random ids, hashes as text, files that are whole
+ * or not there.
  */
 #ifndef CONTROLLER_UTIL_H
 #define CONTROLLER_UTIL_H
@@ -18,10 +19,12 @@ int64_t now_ms(void); /* since 1970 */
 /* time_text - "2026-03-01T10:00:00.123Z"; gives buf back */
 const char *time_text(int64_t ms, char buf[static TIME_TEXT_MAX]);
 
-/* Random bytes come from OpenSSL; without any the program ends, since nothing could be done safely. */
+/* Random bytes come from OpenSSL; without any the program ends, since nothing could be done safely.
+ */
 void random_bytes(void *dst, size_t len_bytes);
-void random_id(const char *prefix, char id[static ID_TEXT_MAX]);	 /* "node_" and 16 digits */
-void random_secret(const char *prefix, char secret[static SECRET_TEXT_MAX]); /* "bjt_" and 64 digits */
+void random_id(const char *prefix, char id[static ID_TEXT_MAX]); /* "node_" and 16 digits */
+void random_secret(const char *prefix,
+		   char secret[static SECRET_TEXT_MAX]); /* "bjt_" and 64 digits */
 void random_uuid(char uuid[static UUID_TEXT_MAX]);
 
 void hex_text(const uint8_t *bytes, size_t len_bytes, char *text); /* 2 * len_bytes + 1 */

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VM is a row; commands change what the row desires, and the node is told that its desired state is another.
+ * A VM is a row; commands change what the row desires, and the node is told that its desired state
+ * is another.
  */
 #include "tools/controller/vm.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/controller/audit.h"
 #include "tools/controller/console.h"
 #include "tools/controller/desired.h"
-#include "tools/controller/audit.h"
 #include "tools/controller/node.h"
 #include "tools/controller/util.h"
 #include "tools/controller/vm_create.h"
 
 bool vm_find(struct call *c, char id[static UUID_TEXT_MAX], char node[static ID_TEXT_MAX])
 {
-	sqlite3_stmt *q = db_query(&c->d->db,
-				   "SELECT id, node FROM vms WHERE (id = ?1 OR name = ?1) AND deleted_ms IS NULL", "t",
-				   c->param);
+	sqlite3_stmt *q = db_query(
+		&c->d->db,
+		"SELECT id, node FROM vms WHERE (id = ?1 OR name = ?1) AND deleted_ms IS NULL", "t",
+		c->param);
 
 	if (!db_row(&c->d->db, q)) {
-		call_error(c, 404, "vm_not_found", NULL, "There is no VM '%s'; GET /v1/vms lists them.", c->param);
+		call_error(c, 404, "vm_not_found", NULL,
+			   "There is no VM '%s'; GET /v1/vms lists them.", c->param);
 		return false;
 	}
 	db_text(q, 0, id, UUID_TEXT_MAX);
@@ -33,8 +36,10 @@ bool vm_find(struct call *c, char id[static UUID_TEXT_MAX], char node[static ID_
 /* ---- showing -------------------------------------------------------------------------------- */
 
 #define VM_COLUMNS                                                                                 \
-	"SELECT v.seq, v.id, v.name, v.node, n.name, v.state, v.desired, v.reason, v.since_ms, v.vcpus, v.memory_mib," \
-	" v.weight, v.cap_percent, v.kernel, k.name, v.initrd, i.name, v.cmdline, v.mac, v.network, v.restart," \
+	"SELECT v.seq, v.id, v.name, v.node, n.name, v.state, v.desired, v.reason, v.since_ms, "   \
+	"v.vcpus, v.memory_mib,"                                                                   \
+	" v.weight, v.cap_percent, v.kernel, k.name, v.initrd, i.name, v.cmdline, v.mac, "         \
+	"v.network, v.restart,"                                                                    \
 	" v.epoch, v.created_ms, n.last_seen_ms FROM vms v JOIN nodes n ON n.id = v.node"          \
 	" LEFT JOIN images k ON k.id = v.kernel LEFT JOIN images i ON i.id = v.initrd"             \
 	" WHERE v.deleted_ms IS NULL AND "
@@ -99,9 +104,11 @@ static void list_vms(struct call *c)
 
 	if (!page_begin(&p, c))
 		return;
-	q = db_query(&c->d->db,
-		     VM_COLUMNS "v.seq > ?1 AND (?2 IS NULL OR n.id = ?2 OR n.name = ?2) ORDER BY v.seq LIMIT ?3", "iti",
-		     p.after, node, (int64_t)p.limit + 1);
+	q = db_query(
+		&c->d->db,
+		VM_COLUMNS
+		"v.seq > ?1 AND (?2 IS NULL OR n.id = ?2 OR n.name = ?2) ORDER BY v.seq LIMIT ?3",
+		"iti", p.after, node, (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		if (!page_more(&p, sqlite3_column_int64(q, 0))) {
 			db_done(q);
@@ -132,7 +139,10 @@ struct command {
 
 static bool is_down(struct db *db, const char *id)
 {
-	return db_number(db, 0, "SELECT 1 FROM vms WHERE id = ? AND state IN ('stopped', 'crashed', 'failed')", "t", id) == 1;
+	return db_number(db, 0,
+			 "SELECT 1 FROM vms WHERE id = ? AND state IN ('stopped', 'crashed', "
+			 "'failed')",
+			 "t", id) == 1;
 }
 
 static void run_command(struct call *c, const struct command *cmd)
@@ -150,14 +160,15 @@ static void run_command(struct call *c, const struct command *cmd)
 	db_text(q, 0, now, sizeof(now));
 	db_done(q);
 	if (strcmp(now, cmd->to) != 0 && cmd->from && !strstr(cmd->from, now)) {
-		call_error(c, 409, "vm_state", NULL, "'%s' is not possible while the VM is desired %s.", cmd->name, now);
+		call_error(c, 409, "vm_state", NULL,
+			   "'%s' is not possible while the VM is desired %s.", cmd->name, now);
 		return;
 	}
 	restart = cmd->restarts || (strcmp(cmd->name, "start") == 0 && is_down(db, id));
 	changed = strcmp(now, cmd->to) != 0 || restart;
 	if (changed) {
-		db_run(db, "UPDATE vms SET desired = ?, restart = restart + ? WHERE id = ?", "tit", cmd->to,
-		       (int64_t)restart, id);
+		db_run(db, "UPDATE vms SET desired = ?, restart = restart + ? WHERE id = ?", "tit",
+		       cmd->to, (int64_t)restart, id);
 		audit_add(c->d, EVENT_INFO, "vm_command", c->actor, node, id, "%s", cmd->name);
 		desired_touch(c->d, node);
 	}

@@ -5,7 +5,8 @@
 
 #include "tools/controller/http.h"
 
-/* vm_find - the VM that the path's parameter means, by id or name; false after answering that there is none */
+/* vm_find - the VM that the path's parameter means, by id or name; false after answering that there
+ * is none */
 bool vm_find(struct call *c, char id[static UUID_TEXT_MAX], char node[static ID_TEXT_MAX]);
 
 /* vm_delete - mark it deleted and tell its node */

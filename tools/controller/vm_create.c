@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory is promised when a VM is made and as long as it exists, running or not, so that a VM that was stopped can
- * always start again.
+ * Memory is promised when a VM is made and as long as it exists, running or not, so that a VM that
+ * was stopped can always start again.
  */
 #include "tools/controller/vm_create.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "tools/controller/desired.h"
 #include "tools/controller/audit.h"
+#include "tools/controller/desired.h"
 #include "tools/controller/node.h"
 #include "tools/controller/util.h"
 
@@ -24,7 +24,8 @@ struct vm_wish {
 static const struct field vm_wish_fields[] = {
 	FIELD_STRING(struct vm_wish, name, FORM_NAME, FIELD_NEEDED),
 	FIELD_UINT(struct vm_wish, vcpus, 1, PROTO_VCPUS_MAX, FIELD_OPTIONAL),
-	FIELD_UINT(struct vm_wish, memory_mib, PROTO_MEMORY_MIB_MIN, PROTO_MEMORY_MIB_MAX, FIELD_OPTIONAL),
+	FIELD_UINT(struct vm_wish, memory_mib, PROTO_MEMORY_MIB_MIN, PROTO_MEMORY_MIB_MAX,
+		   FIELD_OPTIONAL),
 	FIELD_STRING(struct vm_wish, kernel, FORM_WORD, FIELD_NEEDED),
 	FIELD_STRING(struct vm_wish, initrd, FORM_WORD, FIELD_OPTIONAL),
 	FIELD_STRING(struct vm_wish, cmdline, FORM_TEXT, FIELD_OPTIONAL),
@@ -38,20 +39,25 @@ static const struct schema vm_wish_schema = SCHEMA(struct vm_wish, vm_wish_field
 
 static bool read_wish(struct call *c, struct vm_wish *w)
 {
-	*w = (struct vm_wish){.network = "default", .vcpus = 1, .memory_mib = 256, .weight = 100, .start = true};
+	*w = (struct vm_wish){
+		.network = "default", .vcpus = 1, .memory_mib = 256, .weight = 100, .start = true};
 	if (!call_decode(c, &vm_wish_schema, w))
 		return false;
 	if (w->memory_mib % 2 != 0) {
-		call_error(c, 422, "invalid_field", "memory_mib", "The request is refused: 'memory_mib' must be even.");
+		call_error(c, 422, "invalid_field", "memory_mib",
+			   "The request is refused: 'memory_mib' must be even.");
 		return false;
 	}
 	if (strchr(w->cmdline, '\n')) {
-		call_error(c, 422, "invalid_field", "cmdline", "The request is refused: 'cmdline' must be one line.");
+		call_error(c, 422, "invalid_field", "cmdline",
+			   "The request is refused: 'cmdline' must be one line.");
 		return false;
 	}
-	if (db_number(&c->d->db, 0, "SELECT 1 FROM vms WHERE name = ? AND deleted_ms IS NULL", "t", w->name) == 0)
+	if (db_number(&c->d->db, 0, "SELECT 1 FROM vms WHERE name = ? AND deleted_ms IS NULL", "t",
+		      w->name) == 0)
 		return true;
-	call_error(c, 409, "vm_name_taken", "name", "A VM named '%s' exists already; choose another name or delete that one.",
+	call_error(c, 409, "vm_name_taken", "name",
+		   "A VM named '%s' exists already; choose another name or delete that one.",
 		   w->name);
 	return false;
 }
@@ -66,9 +72,12 @@ static bool find_image(struct call *c, const char *key, char name[static NAME_TE
 
 	if (!name[0])
 		return true;
-	q = db_query(db, "SELECT id, state = 'ready', kind = ?2 FROM images WHERE id = ?1 OR name = ?1", "tt", name, key);
+	q = db_query(db,
+		     "SELECT id, state = 'ready', kind = ?2 FROM images WHERE id = ?1 OR name = ?1",
+		     "tt", name, key);
 	if (!db_row(db, q)) {
-		call_error(c, 404, "image_not_found", key, "There is no image '%s'; GET /v1/images lists them.", name);
+		call_error(c, 404, "image_not_found", key,
+			   "There is no image '%s'; GET /v1/images lists them.", name);
 		return false;
 	}
 	db_text(q, 0, id, sizeof(id));
@@ -76,26 +85,34 @@ static bool find_image(struct call *c, const char *key, char name[static NAME_TE
 	fits = sqlite3_column_int(q, 2);
 	db_done(q);
 	if (!fits)
-		call_error(c, 422, "invalid_field", key, "The image '%s' is of another kind than '%s'.", name, key);
+		call_error(c, 422, "invalid_field", key,
+			   "The image '%s' is of another kind than '%s'.", name, key);
 	else if (!ready)
-		call_error(c, 409, "image_not_ready", key, "The image '%s' is not ready: finish its upload first.", name);
+		call_error(c, 409, "image_not_ready", key,
+			   "The image '%s' is not ready: finish its upload first.", name);
 	strcpy(name, id);
 	return fits && ready;
 }
 
-#define FREE_MIB "(n.guest_memory_mib - (SELECT coalesce(sum(memory_mib), 0) FROM vms WHERE node = n.id AND deleted_ms IS NULL))"
-#define NR_VMS	 "(SELECT count(*) FROM vms WHERE node = n.id AND deleted_ms IS NULL)"
+#define FREE_MIB                                                                                   \
+	"(n.guest_memory_mib - (SELECT coalesce(sum(memory_mib), 0) FROM vms WHERE node = n.id "   \
+	"AND deleted_ms IS NULL))"
+#define NR_VMS "(SELECT count(*) FROM vms WHERE node = n.id AND deleted_ms IS NULL)"
 
 /* The ready node with most memory left among those that would do; wanted may be empty. */
-static bool choose_node(struct call *c, const struct vm_wish *w, const char *wanted, char node[static ID_TEXT_MAX])
+static bool choose_node(struct call *c, const struct vm_wish *w, const char *wanted,
+			char node[static ID_TEXT_MAX])
 {
 	struct db *db = &c->d->db;
-	sqlite3_stmt *q = db_query(db,
-				   "SELECT n.id FROM nodes n WHERE n.removed_ms IS NULL AND n.approved_fingerprint IS NOT NULL"
-				   " AND n.last_seen_ms >= ?1 AND n.cpus >= ?2 AND " FREE_MIB " >= ?3 AND " NR_VMS " < ?4"
-				   " AND (?5 IS NULL OR n.id = ?5) ORDER BY " FREE_MIB " DESC, n.seq LIMIT 1", "iiiie",
-				   node_lost_before(c->d), (int64_t)w->vcpus, (int64_t)w->memory_mib,
-				   (int64_t)PROTO_VMS_MAX, wanted);
+	sqlite3_stmt *q =
+		db_query(db,
+			 "SELECT n.id FROM nodes n WHERE n.removed_ms IS NULL AND "
+			 "n.approved_fingerprint IS NOT NULL"
+			 " AND n.last_seen_ms >= ?1 AND n.cpus >= ?2 AND " FREE_MIB
+			 " >= ?3 AND " NR_VMS " < ?4"
+			 " AND (?5 IS NULL OR n.id = ?5) ORDER BY " FREE_MIB " DESC, n.seq LIMIT 1",
+			 "iiiie", node_lost_before(c->d), (int64_t)w->vcpus, (int64_t)w->memory_mib,
+			 (int64_t)PROTO_VMS_MAX, wanted);
 
 	if (!db_row(db, q))
 		return false;
@@ -109,19 +126,27 @@ static void explain(struct call *c, const struct vm_wish *w, const char *wanted)
 {
 	struct db *db = &c->d->db;
 	int64_t seen = node_lost_before(c->d);
-	int64_t cpus = db_number(db, 0, "SELECT max(cpus) FROM nodes n WHERE removed_ms IS NULL AND last_seen_ms >= ? AND"
-					" (?2 IS NULL OR id = ?2)", "ie", seen, wanted);
-	int64_t free_mib = db_number(db, 0, "SELECT max(" FREE_MIB ") FROM nodes n WHERE removed_ms IS NULL AND"
-					    " last_seen_ms >= ? AND (?2 IS NULL OR id = ?2)", "ie", seen, wanted);
+	int64_t cpus = db_number(
+		db, 0,
+		"SELECT max(cpus) FROM nodes n WHERE removed_ms IS NULL AND last_seen_ms >= ? AND"
+		" (?2 IS NULL OR id = ?2)",
+		"ie", seen, wanted);
+	int64_t free_mib =
+		db_number(db, 0,
+			  "SELECT max(" FREE_MIB ") FROM nodes n WHERE removed_ms IS NULL AND"
+			  " last_seen_ms >= ? AND (?2 IS NULL OR id = ?2)",
+			  "ie", seen, wanted);
 
 	if (cpus == 0)
 		call_error(c, 409, "no_capacity", "node", "%s; GET /v1/nodes shows their states.",
 			   wanted[0] ? "That node is not ready" : "No node is ready");
 	else if (cpus < w->vcpus)
-		call_error(c, 422, "invalid_field", "vcpus", "'vcpus' must be at most %lld, the CPUs of %s.", (long long)cpus,
+		call_error(c, 422, "invalid_field", "vcpus",
+			   "'vcpus' must be at most %lld, the CPUs of %s.", (long long)cpus,
 			   wanted[0] ? "that node" : "the largest node");
 	else
-		call_error(c, 409, "no_capacity", "memory_mib", "No memory for it: %u MiB are wanted, %s has %lld MiB left.",
+		call_error(c, 409, "no_capacity", "memory_mib",
+			   "No memory for it: %u MiB are wanted, %s has %lld MiB left.",
 			   w->memory_mib, wanted[0] ? "that node" : "the emptiest node",
 			   (long long)(free_mib > 0 ? free_mib : 0));
 }
@@ -131,7 +156,8 @@ static bool place(struct call *c, const struct vm_wish *w, char node[static ID_T
 	char wanted[ID_TEXT_MAX] = "";
 
 	if (w->node[0] && !node_find(&c->d->db, w->node, wanted)) {
-		call_error(c, 404, "node_not_found", "node", "There is no node '%s'; GET /v1/nodes lists them.", w->node);
+		call_error(c, 404, "node_not_found", "node",
+			   "There is no node '%s'; GET /v1/nodes lists them.", w->node);
 		return false;
 	}
 	if (choose_node(c, w, wanted, node))
@@ -147,7 +173,8 @@ static void choose_mac(struct db *db, char mac[static MAC_TEXT_MAX])
 	do {
 		random_bytes(b, sizeof(b));
 		snprintf(mac, MAC_TEXT_MAX, "52:54:00:%02x:%02x:%02x", b[0], b[1], b[2]);
-	} while (db_number(db, 0, "SELECT 1 FROM vms WHERE mac = ? AND deleted_ms IS NULL", "t", mac) != 0);
+	} while (db_number(db, 0, "SELECT 1 FROM vms WHERE mac = ? AND deleted_ms IS NULL", "t",
+			   mac) != 0);
 }
 
 bool vm_create(struct call *c, char id[static UUID_TEXT_MAX])
@@ -155,18 +182,20 @@ bool vm_create(struct call *c, char id[static UUID_TEXT_MAX])
 	char node[ID_TEXT_MAX], mac[MAC_TEXT_MAX];
 	static struct vm_wish w;
 
-	if (!read_wish(c, &w) || !find_image(c, "kernel", w.kernel) || !find_image(c, "initrd", w.initrd) ||
-	    !place(c, &w, node))
+	if (!read_wish(c, &w) || !find_image(c, "kernel", w.kernel) ||
+	    !find_image(c, "initrd", w.initrd) || !place(c, &w, node))
 		return false;
 	random_uuid(id);
 	choose_mac(&c->d->db, mac);
 	db_run(&c->d->db,
-	       "INSERT INTO vms(id, name, node, desired, vcpus, memory_mib, weight, cap_percent, kernel, initrd, cmdline,"
-	       " network, mac, created_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "ttttiiiitettti", id, w.name,
-	       node, w.start ? "running" : "stopped", (int64_t)w.vcpus, (int64_t)w.memory_mib, (int64_t)w.weight,
-	       (int64_t)w.cap_percent, w.kernel, w.initrd, w.cmdline, w.network, mac, now_ms());
-	audit_add(c->d, EVENT_INFO, "vm_created", c->actor, node, id, "VM '%s' created: %u vCPU, %u MiB", w.name, w.vcpus,
-		  w.memory_mib);
+	       "INSERT INTO vms(id, name, node, desired, vcpus, memory_mib, weight, cap_percent, "
+	       "kernel, initrd, cmdline,"
+	       " network, mac, created_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	       "ttttiiiitettti", id, w.name, node, w.start ? "running" : "stopped",
+	       (int64_t)w.vcpus, (int64_t)w.memory_mib, (int64_t)w.weight, (int64_t)w.cap_percent,
+	       w.kernel, w.initrd, w.cmdline, w.network, mac, now_ms());
+	audit_add(c->d, EVENT_INFO, "vm_created", c->actor, node, id,
+		  "VM '%s' created: %u vCPU, %u MiB", w.name, w.vcpus, w.memory_mib);
 	desired_touch(c->d, node);
 	return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Long polls: requests that wait for a topic, "desired node_…" or "console <vm>". Woken or out of time, a request is
- * run again from its beginning, with the caller checked anew, so that a revoked one is not served.
+ * Long polls: requests that wait for a topic, "desired node_…" or "console <vm>". Woken or out of
+ * time, a request is run again from its beginning, with the caller checked anew, so that a revoked
+ * one is not served.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,8 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	wait_wake_pending(d);
 }
 
-void wait_add(struct billetd *d, struct evhttp_request *req, const char *topic, int64_t deadline_ms, bool is_node)
+void wait_add(struct billetd *d, struct evhttp_request *req, const char *topic, int64_t deadline_ms,
+	      bool is_node)
 {
 	int64_t left_ms = deadline_ms - now_ms();
 	struct timeval tv = {.tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000};
@@ -86,7 +88,7 @@ void wait_wake_pending(struct billetd *d)
 	/* Marked first: what runs may wait again, and may wake others. */
 	while (d->nr_wakes > 0) {
 		TAILQ_FOREACH(w, &d->waiters, link)
-			w->is_woken = is_wanted(d, w);
+		w->is_woken = is_wanted(d, w);
 		d->nr_wakes = 0;
 		for (w = TAILQ_FIRST(&d->waiters); w; w = next) {
 			next = TAILQ_NEXT(w, link);

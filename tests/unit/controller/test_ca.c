@@ -140,7 +140,8 @@ static void does_not_trust_another_ca_of_the_same_name(void **state)
 
 static void keeps_the_servers_certificate_until_its_names_or_time_end(void **state)
 {
-	static const char *const names[] = {"localhost", "127.0.0.1"}, *const more[] = {"localhost", "10.0.2.2"};
+	static const char *const names[] = {"localhost", "127.0.0.1"}, *const more[] = {"localhost",
+											"10.0.2.2"};
 	X509 *first, *again, *later, *other;
 	EVP_PKEY *k1, *k2, *k3, *k4;
 

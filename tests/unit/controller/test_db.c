@@ -76,7 +76,8 @@ static void applies_its_schema_once_and_refuses_a_newer_one(void **state)
 	assert_true(version >= 1);
 	assert_true(db_schema_migrate(db.handle));
 	assert_int_equal(db_number(&db, 0, "PRAGMA user_version", ""), version);
-	assert_int_equal(sqlite3_exec(db.handle, "PRAGMA user_version = 999", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db.handle, "PRAGMA user_version = 999", NULL, NULL, NULL),
+			 SQLITE_OK);
 	assert_false(db_schema_migrate(db.handle));
 }
 
@@ -84,9 +85,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(binds_texts_numbers_and_nulls, open_db, close_db),
-		cmocka_unit_test_setup_teardown(a_failure_sticks_until_the_rollback, open_db, close_db),
+		cmocka_unit_test_setup_teardown(a_failure_sticks_until_the_rollback, open_db,
+						close_db),
 		cmocka_unit_test_setup_teardown(says_whether_rows_changed, open_db, close_db),
-		cmocka_unit_test_setup_teardown(applies_its_schema_once_and_refuses_a_newer_one, open_db, close_db),
+		cmocka_unit_test_setup_teardown(applies_its_schema_once_and_refuses_a_newer_one,
+						open_db, close_db),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

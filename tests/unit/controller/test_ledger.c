@@ -25,12 +25,20 @@ static int open_db(void **state)
 	say_set_level(SAY_ERR);
 	if (!db_open(&db, ":memory:"))
 		return -1;
-	db_run(&db, "INSERT INTO join_tokens(id, name, hash, uses, auto_approve, created_ms, expires_ms)"
-		    " VALUES('jt', 'jt', 'h', 2, 1, 0, 0)", "");
-	db_run(&db, "INSERT INTO nodes(id, name, machine_id, join_token, fingerprint, created_ms)"
-		    " VALUES(?1, 'a', 'm', 'jt', 'f', 0), (?2, 'b', 'n', 'jt', 'g', 0)", "tt", NODE, OTHER);
-	db_run(&db, "INSERT INTO vms(id, name, node, desired, vcpus, memory_mib, weight, cap_percent, kernel, cmdline, network,"
-		    " mac, created_ms) VALUES(?, 'v', ?, 'running', 1, 256, 100, 0, 'k', '', 'default', 'm', 0)", "tt", VM, NODE);
+	db_run(&db,
+	       "INSERT INTO join_tokens(id, name, hash, uses, auto_approve, created_ms, expires_ms)"
+	       " VALUES('jt', 'jt', 'h', 2, 1, 0, 0)",
+	       "");
+	db_run(&db,
+	       "INSERT INTO nodes(id, name, machine_id, join_token, fingerprint, created_ms)"
+	       " VALUES(?1, 'a', 'm', 'jt', 'f', 0), (?2, 'b', 'n', 'jt', 'g', 0)",
+	       "tt", NODE, OTHER);
+	db_run(&db,
+	       "INSERT INTO vms(id, name, node, desired, vcpus, memory_mib, weight, cap_percent, "
+	       "kernel, cmdline, network,"
+	       " mac, created_ms) VALUES(?, 'v', ?, 'running', 1, 256, 100, 0, 'k', '', 'default', "
+	       "'m', 0)",
+	       "tt", VM, NODE);
 	return db.failed ? -1 : 0;
 }
 
@@ -43,7 +51,12 @@ static int close_db(void **state)
 
 static struct usage_record record(uint64_t seq, uint64_t value)
 {
-	struct usage_record r = {.boot_id = BOOT, .seq = seq, .wall_ms = 1000 + seq, .vm = VM, .epoch = 1, .vcpus = 1,
+	struct usage_record r = {.boot_id = BOOT,
+				 .seq = seq,
+				 .wall_ms = 1000 + seq,
+				 .vm = VM,
+				 .epoch = 1,
+				 .vcpus = 1,
 				 .memory_mib = 256};
 
 	for (int i = 0; i < USAGE_COUNTERS; i++)
@@ -180,14 +193,22 @@ static void a_rolled_back_transaction_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(adds_what_a_record_has_beyond_the_one_before, open_db, close_db),
-		cmocka_unit_test_setup_teardown(counts_a_repeat_once_and_keeps_the_first_in_a_conflict, open_db, close_db),
-		cmocka_unit_test_setup_teardown(adds_nothing_for_a_record_that_comes_late, open_db, close_db),
-		cmocka_unit_test_setup_teardown(never_takes_a_decrease_for_a_reset, open_db, close_db),
-		cmocka_unit_test_setup_teardown(begins_at_zero_for_a_new_boot_or_epoch, open_db, close_db),
-		cmocka_unit_test_setup_teardown(refuses_what_is_about_anothers_vm, open_db, close_db),
-		cmocka_unit_test_setup_teardown(stops_at_the_greatest_total_rather_than_lose_exactness, open_db, close_db),
-		cmocka_unit_test_setup_teardown(a_rolled_back_transaction_leaves_nothing, open_db, close_db),
+		cmocka_unit_test_setup_teardown(adds_what_a_record_has_beyond_the_one_before,
+						open_db, close_db),
+		cmocka_unit_test_setup_teardown(
+			counts_a_repeat_once_and_keeps_the_first_in_a_conflict, open_db, close_db),
+		cmocka_unit_test_setup_teardown(adds_nothing_for_a_record_that_comes_late, open_db,
+						close_db),
+		cmocka_unit_test_setup_teardown(never_takes_a_decrease_for_a_reset, open_db,
+						close_db),
+		cmocka_unit_test_setup_teardown(begins_at_zero_for_a_new_boot_or_epoch, open_db,
+						close_db),
+		cmocka_unit_test_setup_teardown(refuses_what_is_about_anothers_vm, open_db,
+						close_db),
+		cmocka_unit_test_setup_teardown(
+			stops_at_the_greatest_total_rather_than_lose_exactness, open_db, close_db),
+		cmocka_unit_test_setup_teardown(a_rolled_back_transaction_leaves_nothing, open_db,
+						close_db),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

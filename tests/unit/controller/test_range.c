@@ -41,8 +41,8 @@ static void reads_one_range_and_ignores_what_http_lets_it_ignore(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t first = 0, last = 0;
 
-		if (range_parse(rows[i].header, rows[i].size, &first, &last) != rows[i].result || first != rows[i].first ||
-		    last != rows[i].last)
+		if (range_parse(rows[i].header, rows[i].size, &first, &last) != rows[i].result ||
+		    first != rows[i].first || last != rows[i].last)
 			fail_msg("row %zu: %s", i, rows[i].header);
 	}
 }

@@ -20,8 +20,10 @@ static void knows_names(void **state)
 	(void)state;
 	assert_true(fits(FORM_NAME, "a"));
 	assert_true(fits(FORM_NAME, "web-1"));
-	assert_true(fits(FORM_NAME, "0123456789012345678901234567890123456789012345678901234567890ab"));
-	assert_false(fits(FORM_NAME, "0123456789012345678901234567890123456789012345678901234567890abc"));
+	assert_true(
+		fits(FORM_NAME, "0123456789012345678901234567890123456789012345678901234567890ab"));
+	assert_false(fits(FORM_NAME,
+			  "0123456789012345678901234567890123456789012345678901234567890abc"));
 	assert_false(fits(FORM_NAME, ""));
 	assert_false(fits(FORM_NAME, "-a"));
 	assert_false(fits(FORM_NAME, "a-"));
@@ -59,7 +61,8 @@ static void knows_addresses(void **state)
 
 static void knows_ids_and_hashes(void **state)
 {
-	static const char hash[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	static const char hash[] =
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 	char secret[128] = "bjt_";
 
 	(void)state;

@@ -12,7 +12,8 @@
 
 static void puts_commas_where_they_belong(void **state)
 {
-	static const char want[] = "{\"a\":1,\"b\":[\"18446744073709551615\",true,{},[]],\"c\":null,\"d\":{\"e\":false}}";
+	static const char want[] = "{\"a\":1,\"b\":[\"18446744073709551615\",true,{},[]],\"c\":"
+				   "null,\"d\":{\"e\":false}}";
 	char buf[128];
 	struct json_out o = {.at = buf, .cap = sizeof(buf)};
 
@@ -39,7 +40,8 @@ static void puts_commas_where_they_belong(void **state)
 
 static void escapes_what_json_forbids_and_replaces_what_is_not_utf8(void **state)
 {
-	static const char want[] = "[\"q\\\"b\\\\n\\nc\\u0001\",\"\xc3\xa4?\xe2\x82\xac?\",\"??\",null]";
+	static const char want[] =
+		"[\"q\\\"b\\\\n\\nc\\u0001\",\"\xc3\xa4?\xe2\x82\xac?\",\"??\",null]";
 	char buf[128];
 	struct json_out o = {.at = buf, .cap = sizeof(buf)};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The messages between node and controller: what docs/protocol.md shows is read, and bad values are named. */
+/* The messages between node and controller: what docs/protocol.md shows is read, and bad values are
+ * named. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,12 +34,21 @@ static struct desired empty_desired(void)
 	return (struct desired){.images = {.at = images, .cap = 4}, .vms = {.at = vms, .cap = 2}};
 }
 
-#define DESIRED_HEAD "{\"node_id\":\"" NODE "\",\"generation\":\"17\",\"time_ms\":\"5\",\"report_interval_ms\":10000,"
-#define IMAGES	     "\"images\":[{\"id\":\"img_00c0ffee00c0ffee\",\"sha256\":\"" SHA "\",\"size\":\"123\"}],"
-#define VM_HEAD	     "{\"id\":\"" VM "\",\"name\":\"web1\",\"state\":\"paused\",\"restart\":\"3\",\"epoch\":\"1\","
-#define VM_SIZE	     "\"vcpus\":1,\"memory_mib\":256,\"weight\":100,"
-#define VM_BOOT	     "\"boot\":{\"kind\":\"linux\",\"kernel\":\"" SHA "\",\"initrd\":null,\"cmdline\":\"quiet\"},"
-#define VM_TAIL	     "\"nics\":[{\"mac\":\"52:54:00:12:34:56\",\"network\":\"default\"}],\"console\":null,\"new\":[1]}"
+#define DESIRED_HEAD                                                                               \
+	"{\"node_id\":\"" NODE                                                                     \
+	"\",\"generation\":\"17\",\"time_ms\":\"5\",\"report_interval_ms\":10000,"
+#define IMAGES                                                                                     \
+	"\"images\":[{\"id\":\"img_00c0ffee00c0ffee\",\"sha256\":\"" SHA "\",\"size\":\"123\"}],"
+#define VM_HEAD                                                                                    \
+	"{\"id\":\"" VM                                                                            \
+	"\",\"name\":\"web1\",\"state\":\"paused\",\"restart\":\"3\",\"epoch\":\"1\","
+#define VM_SIZE "\"vcpus\":1,\"memory_mib\":256,\"weight\":100,"
+#define VM_BOOT                                                                                    \
+	"\"boot\":{\"kind\":\"linux\",\"kernel\":\"" SHA                                           \
+	"\",\"initrd\":null,\"cmdline\":\"quiet\"},"
+#define VM_TAIL                                                                                    \
+	"\"nics\":[{\"mac\":\"52:54:00:12:34:56\",\"network\":\"default\"}],\"console\":null,"     \
+	"\"new\":[1]}"
 
 static void reads_a_desired_state_and_skips_unknown_keys(void **state)
 {
@@ -46,7 +56,9 @@ static void reads_a_desired_state_and_skips_unknown_keys(void **state)
 
 	(void)state;
 	assert_int_equal(decode(&desired_schema,
-				DESIRED_HEAD IMAGES "\"vms\":[" VM_HEAD VM_SIZE VM_BOOT VM_TAIL "],\"later\":{}}", &d),
+				DESIRED_HEAD IMAGES "\"vms\":[" VM_HEAD VM_SIZE VM_BOOT VM_TAIL
+						    "],\"later\":{}}",
+				&d),
 			 PROTO_OK);
 	assert_true(d.generation == 17);
 	assert_int_equal(d.vms.nr, 1);
@@ -96,19 +108,23 @@ static void names_the_field_at_fault(void **state)
 	} rows[] = {
 		{DESIRED_HEAD "\"vms\":[" VM_HEAD "\"vcpus\":0}]}", PROTO_INVALID, "vms[0].vcpus"},
 		{DESIRED_HEAD "\"vms\":[" VM_HEAD "\"vcpus\":33}]}", PROTO_INVALID, "vms[0].vcpus"},
-		{DESIRED_HEAD "\"vms\":[" VM_HEAD "\"vcpus\":1.5}]}", PROTO_INVALID, "vms[0].vcpus"},
+		{DESIRED_HEAD "\"vms\":[" VM_HEAD "\"vcpus\":1.5}]}", PROTO_INVALID,
+		 "vms[0].vcpus"},
 		{DESIRED_HEAD "\"vms\":[" VM_HEAD "\"vcpus\":-1}]}", PROTO_INVALID, "vms[0].vcpus"},
-		{DESIRED_HEAD "\"vms\":[" VM_HEAD "\"vcpus\":4294967297}]}", PROTO_INVALID, "vms[0].vcpus"},
-		{DESIRED_HEAD "\"vms\":[" VM_HEAD VM_SIZE "\"boot\":{\"kind\":\"dos\"}}]}", PROTO_INVALID,
-		 "vms[0].boot.kind"},
-		{DESIRED_HEAD "\"vms\":[" VM_HEAD VM_SIZE VM_BOOT "\"nics\":[{\"mac\":\"x\"}]}]}", PROTO_INVALID,
-		 "vms[0].nics[0].mac"},
-		{DESIRED_HEAD "\"vms\":[" VM_HEAD VM_SIZE "\"nics\":[]}]}", PROTO_MISSING, "vms[0].boot"},
+		{DESIRED_HEAD "\"vms\":[" VM_HEAD "\"vcpus\":4294967297}]}", PROTO_INVALID,
+		 "vms[0].vcpus"},
+		{DESIRED_HEAD "\"vms\":[" VM_HEAD VM_SIZE "\"boot\":{\"kind\":\"dos\"}}]}",
+		 PROTO_INVALID, "vms[0].boot.kind"},
+		{DESIRED_HEAD "\"vms\":[" VM_HEAD VM_SIZE VM_BOOT "\"nics\":[{\"mac\":\"x\"}]}]}",
+		 PROTO_INVALID, "vms[0].nics[0].mac"},
+		{DESIRED_HEAD "\"vms\":[" VM_HEAD VM_SIZE "\"nics\":[]}]}", PROTO_MISSING,
+		 "vms[0].boot"},
 		{DESIRED_HEAD "\"vms\":[{},{},{}]}", PROTO_INVALID, "vms"},
 		{DESIRED_HEAD "\"vms\":[7]}", PROTO_INVALID, "vms"},
 		{DESIRED_HEAD "\"vms\":{}}", PROTO_INVALID, "vms"},
 		{"{\"node_id\":\"" NODE "\",\"generation\":\"-1\"}", PROTO_INVALID, "generation"},
-		{"{\"node_id\":\"" NODE "\",\"generation\":\"9223372036854775808\"}", PROTO_INVALID, "generation"},
+		{"{\"node_id\":\"" NODE "\",\"generation\":\"9223372036854775808\"}", PROTO_INVALID,
+		 "generation"},
 		{"{\"node_id\":\"node_5f1d6a7c00aa31be\\u0000\"}", PROTO_INVALID, "node_id"},
 		{"{}", PROTO_MISSING, "node_id"},
 		{"[]", PROTO_MALFORMED, ""},
@@ -123,7 +139,8 @@ static void names_the_field_at_fault(void **state)
 
 		if (decode(&desired_schema, rows[i].json, &d) != rows[i].status ||
 		    strcmp(err.field, rows[i].field) != 0)
-			fail_msg("row %zu: status %d field '%s': %s", i, err.status, err.field, err.message);
+			fail_msg("row %zu: status %d field '%s': %s", i, err.status, err.field,
+				 err.message);
 		assert_true(err.message[0]);
 	}
 }
@@ -154,18 +171,35 @@ static void says_when_its_scratch_memory_is_too_small(void **state)
 
 static void writes_a_report_that_it_can_read(void **state)
 {
-	struct report_vm rv[1] = {{.id = VM, .state = VM_STATE_CRASHED, .reason = "triple \"fault\"", .restart = 2}};
-	struct usage_record u[1] = {{.boot_id = BOOT, .seq = 41, .vm = VM, .epoch = 1, .vcpus = 1, .memory_mib = 256,
-				     .final = true, .counters = {PROTO_COUNTER_MAX, 2, 3, 4, 5, 6, 7}}};
-	struct report_event ev[1] = {{.boot_id = BOOT, .seq = 1, .level = EVENT_ERROR, .code = "vm_crashed"}};
-	struct report r = {.node_id = NODE, .boot_id = BOOT, .applied_generation = 17, .has_node = true,
-			   .node = {.cpus = 2, .memory_mib = 1024, .guest_memory_mib = 900, .nr_mitigations = 1,
+	struct report_vm rv[1] = {
+		{.id = VM, .state = VM_STATE_CRASHED, .reason = "triple \"fault\"", .restart = 2}};
+	struct usage_record u[1] = {{.boot_id = BOOT,
+				     .seq = 41,
+				     .vm = VM,
+				     .epoch = 1,
+				     .vcpus = 1,
+				     .memory_mib = 256,
+				     .final = true,
+				     .counters = {PROTO_COUNTER_MAX, 2, 3, 4, 5, 6, 7}}};
+	struct report_event ev[1] = {
+		{.boot_id = BOOT, .seq = 1, .level = EVENT_ERROR, .code = "vm_crashed"}};
+	struct report r = {.node_id = NODE,
+			   .boot_id = BOOT,
+			   .applied_generation = 17,
+			   .has_node = true,
+			   .node = {.cpus = 2,
+				    .memory_mib = 1024,
+				    .guest_memory_mib = 900,
+				    .nr_mitigations = 1,
 				    .mitigations = {"ibpb"}},
-			   .vms = {rv, 1, 1}, .usage = {u, 1, 1}, .events = {ev, 1, 1}};
+			   .vms = {rv, 1, 1},
+			   .usage = {u, 1, 1},
+			   .events = {ev, 1, 1}};
 	struct report_vm rv_back[1];
 	struct usage_record u_back[1];
 	struct report_event ev_back[1];
-	struct report back = {.vms = {rv_back, 1, 0}, .usage = {u_back, 1, 0}, .events = {ev_back, 1, 0}};
+	struct report back = {
+		.vms = {rv_back, 1, 0}, .usage = {u_back, 1, 0}, .events = {ev_back, 1, 0}};
 	char json[4096];
 	struct json_out o = {.at = json, .cap = sizeof(json) - 1};
 
@@ -188,14 +222,19 @@ static void reads_the_replies(void **state)
 	struct error_reply error = {0};
 
 	(void)state;
-	assert_int_equal(decode(&report_reply_schema, "{\"ack_seq\":\"41\",\"time_ms\":\"7\",\"next_ms\":10000}", &reply),
+	assert_int_equal(decode(&report_reply_schema,
+				"{\"ack_seq\":\"41\",\"time_ms\":\"7\",\"next_ms\":10000}", &reply),
 			 PROTO_OK);
 	assert_true(reply.ack_seq == 41);
 	assert_int_equal(decode(&enroll_pending_schema,
-				"{\"status\":\"pending\",\"retry_s\":5,\"fingerprint\":\"" SHA "\"}", &pending),
+				"{\"status\":\"pending\",\"retry_s\":5,\"fingerprint\":\"" SHA
+				"\"}",
+				&pending),
 			 PROTO_OK);
 	assert_int_equal(pending.retry_s, 5);
-	assert_int_equal(decode(&error_reply_schema, "{\"error\":{\"code\":\"node_removed\",\"message\":\"gone\"}}", &error),
+	assert_int_equal(decode(&error_reply_schema,
+				"{\"error\":{\"code\":\"node_removed\",\"message\":\"gone\"}}",
+				&error),
 			 PROTO_OK);
 	assert_string_equal(error.error.code, "node_removed");
 }

@@ -2,9 +2,9 @@
 /*
  * The scheduler of one CPU: least virtual time first.
  *
- * Virtual time grows by run time * WEIGHT_ONE / weight, and may wrap around: it is only ever compared
- * by difference, and no runnable entity is further from the others than a few slices of the lightest
- * weight. One that slept longer than that is moved up to the others when it wakes.
+ * Virtual time grows by run time * WEIGHT_ONE / weight, and may wrap around: it is only ever
+ * compared by difference, and no runnable entity is further from the others than a few slices of
+ * the lightest weight. One that slept longer than that is moved up to the others when it wakes.
  *
  * Lists are short (the vCPUs of one CPU), so sorted insertion by walking is what there is.
  */
@@ -14,9 +14,9 @@
 
 #define WEIGHT_ONE SCHED_WEIGHT_MAX /* the weight whose virtual time is real time */
 
-#define SLICE_MS	10
-#define PERIOD_MS	100
-#define GRANULARITY_MS	1
+#define SLICE_MS       10
+#define PERIOD_MS      100
+#define GRANULARITY_MS 1
 
 static struct sched_entity *entity_of(struct list *node)
 {
@@ -60,14 +60,16 @@ void sched_entity_init(struct sched_entity *e, uint32_t weight, uint32_t cap_per
 
 /* ---- caps ---- */
 
-/* A new period when the old one is over. Periods follow each other without a gap while it is used. */
+/* A new period when the old one is over. Periods follow each other without a gap while it is used.
+ */
 static void renew_budget(const struct sched_queue *q, struct sched_entity *e, uint64_t now)
 {
 	uint64_t full = q->period / 100 * e->cap_percent, paid;
 
 	if (!is_capped(e) || now < e->period_end)
 		return;
-	e->period_end = now - e->period_end < q->period ? e->period_end + q->period : now + q->period;
+	e->period_end =
+		now - e->period_end < q->period ? e->period_end + q->period : now + q->period;
 	paid = MIN(e->debt, full);
 	e->debt -= paid;
 	e->budget = full - paid;
@@ -92,7 +94,8 @@ static bool is_used_up(const struct sched_entity *e)
 
 static void insert_before(struct list *at, struct list *node)
 {
-	list_add_tail(at, node); /* the tail of a list that begins at its element at: right before it */
+	list_add_tail(at,
+		      node); /* the tail of a list that begins at its element at: right before it */
 }
 
 static void insert_runnable(struct sched_queue *q, struct sched_entity *e)
@@ -141,8 +144,8 @@ static void advance_min_vtime(struct sched_queue *q)
 }
 
 /*
- * After sleeping: a little behind the others, so that it soon runs, but no more than that. The upper
- * bound is for one that slept until the difference wrapped around.
+ * After sleeping: a little behind the others, so that it soon runs, but no more than that. The
+ * upper bound is for one that slept until the difference wrapped around.
  */
 static void place(const struct sched_queue *q, struct sched_entity *e)
 {

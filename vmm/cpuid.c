@@ -2,8 +2,8 @@
 /*
  * The whitelist, and what is put in place of the host's own words: topology, sizes, frequencies.
  *
- * The guest has one socket with a core for each vCPU and no threads; the last-level cache is shared by
- * all of them, the others by none.
+ * The guest has one socket with a core for each vCPU and no threads; the last-level cache is shared
+ * by all of them, the others by none.
  */
 #include "vmm/cpuid.h"
 
@@ -32,7 +32,8 @@
 #define L1_EDX_APIC	    BIT(9)
 #define L1_EDX_HTT	    BIT(28)
 
-/* A feature is shown when the host has it, a row names it, and the guest may switch on its state. */
+/* A feature is shown when the host has it, a row names it, and the guest may switch on its state.
+ */
 struct row {
 	uint32_t leaf, subleaf;
 	enum cpuid_reg reg;
@@ -51,14 +52,17 @@ static const struct row rows[] = {
 	{0x1, 0, CPUID_ECX, BIT(26), XCR0_SSE, "xsave"},
 	{0x1, 0, CPUID_ECX, BIT(12) | BIT(28) | BIT(29), XCR0_AVX, "fma avx f16c"},
 	{0x1, 0, CPUID_EDX, 0x0f8bfbff, 0,
-	 "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clfsh mmx fxsr sse sse2 ss"},
+	 "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clfsh mmx fxsr "
+	 "sse sse2 ss"},
 	{0x2, 0, CPUID_EAX, ALL_BITS, 0, "cache descriptors"},
 	{0x2, 0, CPUID_EBX, ALL_BITS, 0, "cache descriptors"},
 	{0x2, 0, CPUID_ECX, ALL_BITS, 0, "cache descriptors"},
 	{0x2, 0, CPUID_EDX, ALL_BITS, 0, "cache descriptors"},
 	{0x6, 0, CPUID_EAX, BIT(2), 0, "arat"},
-	{0x7, 0, CPUID_EBX, BIT(0) | BIT(1) | BIT(3) | BIT(7) | BIT(8), 0, "fsgsbase tsc_adjust bmi1 smep bmi2"},
-	{0x7, 0, CPUID_EBX, BIT(6) | BIT(9) | BIT(10) | BIT(13), 0, "fdp_excptn erms invpcid zero_fcs_fds"},
+	{0x7, 0, CPUID_EBX, BIT(0) | BIT(1) | BIT(3) | BIT(7) | BIT(8), 0,
+	 "fsgsbase tsc_adjust bmi1 smep bmi2"},
+	{0x7, 0, CPUID_EBX, BIT(6) | BIT(9) | BIT(10) | BIT(13), 0,
+	 "fdp_excptn erms invpcid zero_fcs_fds"},
 	{0x7, 0, CPUID_EBX, BIT(18) | BIT(19) | BIT(20), 0, "rdseed adx smap"},
 	{0x7, 0, CPUID_EBX, BIT(23) | BIT(24) | BIT(29), 0, "clflushopt clwb sha"},
 	{0x7, 0, CPUID_EBX, BIT(5), XCR0_AVX, "avx2"},
@@ -124,7 +128,8 @@ static void copy_allowed(const struct build *b)
 		const struct cpuid_answer host = ask(b, row->leaf, row->subleaf);
 
 		if ((b->t->xcr0_valid & row->xcr0) == row->xcr0)
-			place_of(b->t, row->leaf, row->subleaf)->r[row->reg] |= host.r[row->reg] & row->bits;
+			place_of(b->t, row->leaf, row->subleaf)->r[row->reg] |=
+				host.r[row->reg] & row->bits;
 	}
 }
 
@@ -231,7 +236,8 @@ static struct cpuid_answer answer_cache(const struct cpuid_policy *t, const stru
 }
 
 /* [APM] "Size Identifiers": how many cores, and how many bits of the APIC ID say which */
-static struct cpuid_answer answer_ext(const struct cpuid_policy *t, const struct cpuid_ctx *c, uint32_t nr)
+static struct cpuid_answer answer_ext(const struct cpuid_policy *t, const struct cpuid_ctx *c,
+				      uint32_t nr)
 {
 	struct cpuid_answer w = t->ext[nr];
 
@@ -259,7 +265,8 @@ static struct cpuid_answer answer_topology(const struct cpuid_ctx *c, uint32_t s
 
 /* ---- time ---- */
 
-void cpuid_tsc_ratio(uint32_t tsc_khz, uint32_t crystal_hz, uint32_t *numerator, uint32_t *denominator)
+void cpuid_tsc_ratio(uint32_t tsc_khz, uint32_t crystal_hz, uint32_t *numerator,
+		     uint32_t *denominator)
 {
 	uint64_t crystal_khz = crystal_hz / 1000, best_error = ~0ull;
 	uint64_t max_numerator = MIN(ALL_BITS / crystal_khz, 0xffffull);
@@ -289,8 +296,7 @@ static void fill_time(const struct build *b)
 	t->ext[7].edx = BIT(8); /* invariant TSC */
 	if (!b->is_intel)
 		return;
-	cpuid_tsc_ratio(conf->tsc_khz, conf->lapic_hz, &t->basic[0x15].ebx,
-			&t->basic[0x15].eax);
+	cpuid_tsc_ratio(conf->tsc_khz, conf->lapic_hz, &t->basic[0x15].ebx, &t->basic[0x15].eax);
 	t->basic[0x15].ecx = conf->lapic_hz;
 	t->basic[0x16].eax = MAX(conf->tsc_khz / 1000, 1) & 0xffff;
 	t->basic[0x16].ebx = t->basic[0x16].eax;
@@ -419,13 +425,19 @@ static struct cpuid_answer answer_basic(const struct cpuid_policy *t, const stru
 	static const struct cpuid_answer none;
 
 	switch (leaf) {
-	case 0x1: return answer_features(t, c);
-	case 0x4: return answer_cache(t, c, subleaf);
-	case 0x7: return subleaf == 0 ? t->basic[7] : subleaf == 1 ? t->features1 : none;
+	case 0x1:
+		return answer_features(t, c);
+	case 0x4:
+		return answer_cache(t, c, subleaf);
+	case 0x7:
+		return subleaf == 0 ? t->basic[7] : subleaf == 1 ? t->features1 : none;
 	case 0xb:
-	case 0x1f: return answer_topology(c, subleaf);
-	case 0xd: return answer_xstate(t, c, subleaf);
-	default: return t->basic[leaf];
+	case 0x1f:
+		return answer_topology(c, subleaf);
+	case 0xd:
+		return answer_xstate(t, c, subleaf);
+	default:
+		return t->basic[leaf];
 	}
 }
 

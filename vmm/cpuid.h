@@ -2,14 +2,15 @@
 /*
  * What a guest's CPUID instruction answers.
  *
- * Policy `host`: this machine's features, as far as a whitelist of rows knows them; a bit that no row
- * names is zero. What we do not virtualise is not on the list: VMX and SVM, MONITOR, performance
- * counters, TXT, SGX, processor trace, TSX, MPX, protection keys, AMX, 57-bit addresses, shadow stacks.
- * Nor are IBRS, IBPB, STIBP, SSBD, MD_CLEAR and ARCH_CAPABILITIES: they promise MSRs and behaviour that
- * are the host's alone until vmm/msr.c passes them on, so a guest sees none rather than half of them.
+ * Policy `host`: this machine's features, as far as a whitelist of rows knows them; a bit that no
+ * row names is zero. What we do not virtualise is not on the list: VMX and SVM, MONITOR,
+ * performance counters, TXT, SGX, processor trace, TSX, MPX, protection keys, AMX, 57-bit
+ * addresses, shadow stacks. Nor are IBRS, IBPB, STIBP, SSBD, MD_CLEAR and ARCH_CAPABILITIES: they
+ * promise MSRs and behaviour that are the host's alone until vmm/msr.c passes them on, so a guest
+ * sees none rather than half of them.
  *
- * The policy is built once. cpuid_answer() is on the exit path: it indexes, and fills in the few words
- * that differ by VM and vCPU or change as the guest runs. Pure, but for cpuid_hw.c.
+ * The policy is built once. cpuid_answer() is on the exit path: it indexes, and fills in the few
+ * words that differ by VM and vCPU or change as the guest runs. Pure, but for cpuid_hw.c.
  */
 #ifndef VMM_CPUID_H
 #define VMM_CPUID_H
@@ -32,9 +33,9 @@ typedef struct cpuid_answer cpuid_fn(uint32_t leaf, uint32_t subleaf);
 
 /* What is the same for all guests of this machine. */
 struct cpuid_conf {
-	uint64_t xcr0_allowed;	/* states that this host switches: bits of XCR0 */
+	uint64_t xcr0_allowed; /* states that this host switches: bits of XCR0 */
 	uint32_t tsc_khz;
-	uint32_t lapic_hz;	/* of our LAPIC's timer: the crystal, for CPUID 15h */
+	uint32_t lapic_hz; /* of our LAPIC's timer: the crystal, for CPUID 15h */
 	uint8_t gpa_bits;
 	bool has_hypervisor_leaf;
 };
@@ -48,13 +49,13 @@ struct cpuid_ctx {
 	bool has_apic;	  /* IA32_APIC_BASE enable */
 };
 
-#define CPUID_BASIC_LEAVES  0x20u /* 0 to 0x1f */
-#define CPUID_EXT_LEAVES    0x09u /* 0x80000000 to 0x80000008 */
-#define CPUID_CACHE_LEAVES  6u	  /* subleaves of leaf 4 */
-#define CPUID_XSTATES	    10u	  /* components of XCR0 that we know: 0 to 9 */
-#define CPUID_HV_BASE	    0x40000000u
-#define CPUID_HV_TIMING	    0x40000010u /* EAX: TSC kHz, EBX: LAPIC timer kHz; the highest of ours */
-#define CPUID_HV_SIGNATURE  "BilletBillet"
+#define CPUID_BASIC_LEAVES 0x20u /* 0 to 0x1f */
+#define CPUID_EXT_LEAVES   0x09u /* 0x80000000 to 0x80000008 */
+#define CPUID_CACHE_LEAVES 6u	 /* subleaves of leaf 4 */
+#define CPUID_XSTATES	   10u	 /* components of XCR0 that we know: 0 to 9 */
+#define CPUID_HV_BASE	   0x40000000u
+#define CPUID_HV_TIMING	   0x40000010u /* EAX: TSC kHz, EBX: LAPIC timer kHz; the highest of ours */
+#define CPUID_HV_SIGNATURE "BilletBillet"
 
 struct cpuid_policy {
 	struct cpuid_answer basic[CPUID_BASIC_LEAVES]; /* subleaf 0 */
@@ -88,6 +89,7 @@ uint64_t cpuid_cr4_valid(const struct cpuid_policy *policy);
  *
  * The nearest ratio that systems can use: Linux multiplies crystal kHz and numerator in 32 bits.
  */
-void cpuid_tsc_ratio(uint32_t tsc_khz, uint32_t crystal_hz, uint32_t *numerator, uint32_t *denominator);
+void cpuid_tsc_ratio(uint32_t tsc_khz, uint32_t crystal_hz, uint32_t *numerator,
+		     uint32_t *denominator);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the policy `host` meets this machine: the CPUID instruction, the clock, the FPU states in use. */
+/* Where the policy `host` meets this machine: the CPUID instruction, the clock, the FPU states in
+ * use. */
 #include "kernel/cpu_arch.h"
 #include "kernel/cpu_hw.h"
 #include "kernel/time.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The evaluator behind the decoder. compute() is the arithmetic, a function of values and flags; what
- * stands around it fetches operands and puts results away, in the order that lets an error undo
- * itself: reads, then the write, then registers and flags.
+ * The evaluator behind the decoder. compute() is the arithmetic, a function of values and flags;
+ * what stands around it fetches operands and puts results away, in the order that lets an error
+ * undo itself: reads, then the write, then registers and flags.
  */
 #include "vmm/emulate.h"
 
@@ -65,12 +65,13 @@ static void set_operand(const struct insn *insn, const struct emu_cpu *cpu, uint
 
 /* ---- addresses ---- */
 
-static uint64_t linear(const struct insn *insn, const struct emu_cpu *cpu, unsigned seg, uint64_t offset)
+static uint64_t linear(const struct insn *insn, const struct emu_cpu *cpu, unsigned seg,
+		       uint64_t offset)
 {
 	bool is_long = insn->mode == INSN_MODE_64;
 	bool has_base = !is_long || seg == SEG_FS || seg == SEG_GS;
-	uint64_t gva = (offset & mask_of(insn->addr_size)) +
-		       (has_base ? cpu->seg_base(cpu->arg, seg) : 0);
+	uint64_t gva =
+		(offset & mask_of(insn->addr_size)) + (has_base ? cpu->seg_base(cpu->arg, seg) : 0);
 
 	return is_long ? gva : (uint32_t)gva;
 }
@@ -125,10 +126,14 @@ static uint64_t bit_op(enum insn_op op, uint64_t a, uint64_t bit, uint64_t *flag
 {
 	*flags = (*flags & ~RFLAGS_CF) | (a & bit ? RFLAGS_CF : 0);
 	switch (op) {
-	case INSN_BTS: return a | bit;
-	case INSN_BTR: return a & ~bit;
-	case INSN_BTC: return a ^ bit;
-	default: return a;
+	case INSN_BTS:
+		return a | bit;
+	case INSN_BTR:
+		return a & ~bit;
+	case INSN_BTC:
+		return a ^ bit;
+	default:
+		return a;
 	}
 }
 
@@ -138,15 +143,22 @@ static uint64_t compute(enum insn_op op, uint64_t a, uint64_t b, unsigned size, 
 	uint64_t carry = *flags & RFLAGS_CF, r;
 
 	switch (op) {
-	case INSN_ADD: return add(a, b, size, flags);
+	case INSN_ADD:
+		return add(a, b, size, flags);
 	case INSN_SUB:
-	case INSN_CMP: return sub(a, b, size, flags);
+	case INSN_CMP:
+		return sub(a, b, size, flags);
 	case INSN_AND:
-	case INSN_TEST: return logic(a & b, size, flags);
-	case INSN_OR: return logic(a | b, size, flags);
-	case INSN_XOR: return logic(a ^ b, size, flags);
-	case INSN_NOT: return ~a & mask_of(size);
-	case INSN_NEG: return sub(0, a, size, flags);
+	case INSN_TEST:
+		return logic(a & b, size, flags);
+	case INSN_OR:
+		return logic(a | b, size, flags);
+	case INSN_XOR:
+		return logic(a ^ b, size, flags);
+	case INSN_NOT:
+		return ~a & mask_of(size);
+	case INSN_NEG:
+		return sub(0, a, size, flags);
 	case INSN_INC:
 	case INSN_DEC:
 		r = op == INSN_INC ? add(a, 1, size, flags) : sub(a, 1, size, flags);
@@ -155,8 +167,11 @@ static uint64_t compute(enum insn_op op, uint64_t a, uint64_t b, unsigned size, 
 	case INSN_BT:
 	case INSN_BTS:
 	case INSN_BTR:
-	case INSN_BTC: return bit_op(op, a, 1ull << (b & (8 * size - 1)), flags);
-	default: ASSERT(!"an operation with a result"); return 0;
+	case INSN_BTC:
+		return bit_op(op, a, 1ull << (b & (8 * size - 1)), flags);
+	default:
+		ASSERT(!"an operation with a result");
+		return 0;
 	}
 }
 
@@ -212,7 +227,8 @@ static enum hv_err emulate_arith(const struct insn *insn, const struct emu_cpu *
 	uint64_t val, r;
 	enum hv_err err;
 
-	err = cpu->access(cpu->arg, writes_mem ? EMU_READ_TO_WRITE : EMU_READ, gva, insn->size, &val);
+	err = cpu->access(cpu->arg, writes_mem ? EMU_READ_TO_WRITE : EMU_READ, gva, insn->size,
+			  &val);
 	if (err != HV_OK)
 		return err;
 	if (insn->to_mem)
@@ -296,8 +312,8 @@ static enum hv_err emulate_string_once(const struct insn *insn, const struct emu
 	return HV_OK;
 }
 
-static enum hv_err emulate_string(const struct insn *insn, const struct emu_cpu *cpu, uint32_t max_reps,
-				  bool *is_done)
+static enum hv_err emulate_string(const struct insn *insn, const struct emu_cpu *cpu,
+				  uint32_t max_reps, bool *is_done)
 {
 	uint64_t left;
 
@@ -317,7 +333,8 @@ static enum hv_err emulate_string(const struct insn *insn, const struct emu_cpu 
 	return HV_OK;
 }
 
-enum hv_err emulate(const struct insn *insn, const struct emu_cpu *cpu, uint32_t max_reps, bool *is_done)
+enum hv_err emulate(const struct insn *insn, const struct emu_cpu *cpu, uint32_t max_reps,
+		    bool *is_done)
 {
 	ASSERT(max_reps && insn->op < INSN_OPS);
 
@@ -326,12 +343,17 @@ enum hv_err emulate(const struct insn *insn, const struct emu_cpu *cpu, uint32_t
 	case INSN_MOV:
 	case INSN_MOVZX:
 	case INSN_MOVSX:
-	case INSN_MOVBE: return emulate_move(insn, cpu);
+	case INSN_MOVBE:
+		return emulate_move(insn, cpu);
 	case INSN_MOVS:
 	case INSN_STOS:
-	case INSN_LODS: return emulate_string(insn, cpu, max_reps, is_done);
-	case INSN_XCHG: return emulate_xchg(insn, cpu);
-	case INSN_CMPXCHG: return emulate_cmpxchg(insn, cpu);
-	default: return emulate_arith(insn, cpu);
+	case INSN_LODS:
+		return emulate_string(insn, cpu, max_reps, is_done);
+	case INSN_XCHG:
+		return emulate_xchg(insn, cpu);
+	case INSN_CMPXCHG:
+		return emulate_cmpxchg(insn, cpu);
+	default:
+		return emulate_arith(insn, cpu);
 	}
 }

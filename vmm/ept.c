@@ -3,20 +3,20 @@
  * Nested page tables. Levels are counted from the leaves: 0 maps 4 KiB, 1 maps 2 MiB, 2 maps 1 GiB;
  * level 3 holds tables only.
  *
- * Two facts keep this short. A range is looked at before it is changed, so that only a lack of pages
- * can stop ept_map half way; and no table below the root is ever empty, so a table in the place where
- * a large leaf should go means that something is mapped there.
+ * Two facts keep this short. A range is looked at before it is changed, so that only a lack of
+ * pages can stop ept_map half way; and no table below the root is ever empty, so a table in the
+ * place where a large leaf should go means that something is mapped there.
  */
 #include "vmm/ept.h"
 
 #include "kernel/lib/assert.h"
 #include "kernel/memory.h"
 
-#define LEVEL_TOP    3
-#define ENTRIES	     512
-#define ENTRY_ADDR   0x000ffffffffff000ull
-#define GPA_END	     BIT(EPT_GPA_BITS)
-#define HPA_END	     BIT(52)
+#define LEVEL_TOP  3
+#define ENTRIES	   512
+#define ENTRY_ADDR 0x000ffffffffff000ull
+#define GPA_END	   BIT(EPT_GPA_BITS)
+#define HPA_END	   BIT(52)
 
 struct ept {
 	struct ept_pages pages;

@@ -2,12 +2,13 @@
 /*
  * Nested page tables: from a guest's physical addresses to ours, four levels, in pages given to it.
  *
- * Intel's and AMD's entries differ only in which bit says what; struct ept_format is that difference,
- * and the backend chooses it. An entry that is not present is all zero, so nothing can be speculated
- * through it (L1TF), and a table that maps nothing any more is given back at once.
+ * Intel's and AMD's entries differ only in which bit says what; struct ept_format is that
+ * difference, and the backend chooses it. An entry that is not present is all zero, so nothing can
+ * be speculated through it (L1TF), and a table that maps nothing any more is given back at once.
  *
  * Lives from ept_create to ept_destroy, with its VM. No lock: mappings change only while no vCPU of
- * the VM runs; whoever unmaps flushes what the CPUs cached. Accessed and dirty bits are left to them.
+ * the VM runs; whoever unmaps flushes what the CPUs cached. Accessed and dirty bits are left to
+ * them.
  */
 #ifndef VMM_EPT_H
 #define VMM_EPT_H
@@ -24,12 +25,12 @@ enum ept_memtype { EPT_WRITE_BACK, EPT_UNCACHED, EPT_MEMTYPES };
 
 struct ept_format {
 	const char *name;
-	uint64_t present;     /* any of these: the entry is present */
-	uint64_t table;	      /* what an entry that leads to a table consists of, beside its address */
+	uint64_t present; /* any of these: the entry is present */
+	uint64_t table;	  /* what an entry that leads to a table consists of, beside its address */
 	uint64_t read, write, exec; /* set in a leaf that permits it */
-	uint64_t no_exec;     /* set in a leaf that does not */
-	uint64_t leaf;	      /* set in every leaf */
-	uint64_t large;	      /* set in a leaf of 2 MiB or 1 GiB */
+	uint64_t no_exec;	    /* set in a leaf that does not */
+	uint64_t leaf;		    /* set in every leaf */
+	uint64_t large;		    /* set in a leaf of 2 MiB or 1 GiB */
 	uint64_t memtype_mask, memtype[EPT_MEMTYPES];
 };
 
@@ -84,7 +85,8 @@ struct ept_leaf {
 	unsigned perms;
 	enum ept_memtype memtype;
 };
-bool ept_translate(const struct ept *ept, uint64_t gpa, struct ept_leaf *out); /* false: not mapped */
+bool ept_translate(const struct ept *ept, uint64_t gpa,
+		   struct ept_leaf *out); /* false: not mapped */
 
 uint64_t ept_root(const struct ept *ept);     /* hpa, for EPTP or nCR3 */
 uint64_t ept_nr_pages(const struct ept *ept); /* taken and not given back, with the root */

@@ -10,9 +10,9 @@
 #include "kernel/lib/assert.h"
 #include "kernel/lib/string.h"
 
-#define EFER_LMA    BIT(10)
-#define CS_ATTR_L   BIT(13)
-#define CS_ATTR_D   BIT(14)
+#define EFER_LMA  BIT(10)
+#define CS_ATTR_L BIT(13)
+#define CS_ATTR_D BIT(14)
 
 #define REX_W 8
 #define REX_R 4
@@ -33,8 +33,8 @@ enum form {
 };
 
 enum width {
-	W_BYTE,	 /* both operands one byte */
-	W_FULL,	 /* 2, 4 or 8 by the operand size */
+	W_BYTE,		/* both operands one byte */
+	W_FULL,		/* 2, 4 or 8 by the operand size */
 	W_BYTE_TO_FULL, /* memory 1, register full */
 	W_WORD_TO_FULL,
 	W_DWORD_TO_FULL,
@@ -67,14 +67,14 @@ struct decoder {
 };
 
 static const char *const names[INSN_OPS] = {
-	[INSN_MOV] = "mov",	[INSN_MOVZX] = "movzx",	    [INSN_MOVSX] = "movsx",
-	[INSN_MOVBE] = "movbe", [INSN_MOVS] = "movs",	    [INSN_STOS] = "stos",
-	[INSN_LODS] = "lods",	[INSN_ADD] = "add",	    [INSN_OR] = "or",
-	[INSN_AND] = "and",	[INSN_SUB] = "sub",	    [INSN_XOR] = "xor",
-	[INSN_CMP] = "cmp",	[INSN_TEST] = "test",	    [INSN_XCHG] = "xchg",
+	[INSN_MOV] = "mov",	    [INSN_MOVZX] = "movzx", [INSN_MOVSX] = "movsx",
+	[INSN_MOVBE] = "movbe",	    [INSN_MOVS] = "movs",   [INSN_STOS] = "stos",
+	[INSN_LODS] = "lods",	    [INSN_ADD] = "add",	    [INSN_OR] = "or",
+	[INSN_AND] = "and",	    [INSN_SUB] = "sub",	    [INSN_XOR] = "xor",
+	[INSN_CMP] = "cmp",	    [INSN_TEST] = "test",   [INSN_XCHG] = "xchg",
 	[INSN_CMPXCHG] = "cmpxchg", [INSN_BT] = "bt",	    [INSN_BTS] = "bts",
-	[INSN_BTR] = "btr",	[INSN_BTC] = "btc",	    [INSN_INC] = "inc",
-	[INSN_DEC] = "dec",	[INSN_NOT] = "not",	    [INSN_NEG] = "neg",
+	[INSN_BTR] = "btr",	    [INSN_BTC] = "btc",	    [INSN_INC] = "inc",
+	[INSN_DEC] = "dec",	    [INSN_NOT] = "not",	    [INSN_NEG] = "neg",
 };
 
 const char *insn_name(enum insn_op op)
@@ -137,18 +137,41 @@ static void note_segment(struct decoder *d, enum guest_seg seg)
 static bool note_prefix(struct decoder *d, uint8_t byte)
 {
 	switch (byte) {
-	case 0x66: d->has_66 = true; break;
-	case 0x67: d->has_67 = true; break;
-	case 0xf0: d->has_lock = true; break;
-	case 0xf2: d->has_f2 = true; break;
-	case 0xf3: d->has_f3 = true; break;
-	case 0x26: note_segment(d, SEG_ES); break;
-	case 0x2e: note_segment(d, SEG_CS); break;
-	case 0x36: note_segment(d, SEG_SS); break;
-	case 0x3e: note_segment(d, SEG_DS); break;
-	case 0x64: note_segment(d, SEG_FS); break;
-	case 0x65: note_segment(d, SEG_GS); break;
-	default: return false;
+	case 0x66:
+		d->has_66 = true;
+		break;
+	case 0x67:
+		d->has_67 = true;
+		break;
+	case 0xf0:
+		d->has_lock = true;
+		break;
+	case 0xf2:
+		d->has_f2 = true;
+		break;
+	case 0xf3:
+		d->has_f3 = true;
+		break;
+	case 0x26:
+		note_segment(d, SEG_ES);
+		break;
+	case 0x2e:
+		note_segment(d, SEG_CS);
+		break;
+	case 0x36:
+		note_segment(d, SEG_SS);
+		break;
+	case 0x3e:
+		note_segment(d, SEG_DS);
+		break;
+	case 0x64:
+		note_segment(d, SEG_FS);
+		break;
+	case 0x65:
+		note_segment(d, SEG_GS);
+		break;
+	default:
+		return false;
 	}
 	return true;
 }
@@ -165,7 +188,8 @@ static bool take_prefixes(struct decoder *d, uint8_t *opcode)
 		d->rex = *opcode;
 		if (!take_byte(d, opcode))
 			return false;
-		/* Another prefix behind it would void it: no compiler does that, and map1_row() refuses. */
+		/* Another prefix behind it would void it: no compiler does that, and map1_row()
+		 * refuses. */
 	}
 	return true;
 }
@@ -187,7 +211,8 @@ static unsigned addr_size(const struct decoder *d)
 /* ---- opcodes ---- */
 
 /* The eight operations of opcodes 00..3F and group 1; ADC and SBB are not ours. */
-static const int8_t alu_ops[8] = {INSN_ADD, INSN_OR, -1, -1, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP};
+static const int8_t alu_ops[8] = {INSN_ADD, INSN_OR,  -1,	-1,
+				  INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP};
 
 static struct opcode alu_row(unsigned nr, enum form form, enum width width, enum imm_kind imm)
 {
@@ -204,7 +229,8 @@ static struct opcode group3_row(unsigned nr, enum width width)
 		return (struct opcode){FORM_MI, width, INSN_TEST,
 				       width == W_BYTE ? IMM_8 : IMM_FULL, 0};
 	if (nr <= 3)
-		return (struct opcode){FORM_M, width, nr == 2 ? INSN_NOT : INSN_NEG, IMM_NONE, MAY_LOCK};
+		return (struct opcode){FORM_M, width, nr == 2 ? INSN_NOT : INSN_NEG, IMM_NONE,
+				       MAY_LOCK};
 	return not_ours;
 }
 
@@ -221,37 +247,51 @@ static struct opcode map1_row(uint8_t byte, unsigned nr, enum insn_mode mode)
 		if (mode != INSN_MODE_64)
 			break;
 		return (struct opcode){FORM_RM, W_DWORD_TO_FULL, INSN_MOVSX, IMM_NONE, 0};
-	case 0x80: case 0x81:
+	case 0x80:
+	case 0x81:
 		return alu_row(nr, FORM_MI, width, imm);
 	case 0x83:
 		return alu_row(nr, FORM_MI, W_FULL, IMM_8);
-	case 0x84: case 0x85:
+	case 0x84:
+	case 0x85:
 		return (struct opcode){FORM_MR, width, INSN_TEST, IMM_NONE, 0};
-	case 0x86: case 0x87:
+	case 0x86:
+	case 0x87:
 		return (struct opcode){FORM_MR, width, INSN_XCHG, IMM_NONE, MAY_LOCK};
-	case 0x88: case 0x89:
+	case 0x88:
+	case 0x89:
 		return (struct opcode){FORM_MR, width, INSN_MOV, IMM_NONE, 0};
-	case 0x8a: case 0x8b:
+	case 0x8a:
+	case 0x8b:
 		return (struct opcode){FORM_RM, width, INSN_MOV, IMM_NONE, 0};
-	case 0xa0: case 0xa1:
+	case 0xa0:
+	case 0xa1:
 		return (struct opcode){FORM_MOFFS_LOAD, width, INSN_MOV, IMM_NONE, 0};
-	case 0xa2: case 0xa3:
+	case 0xa2:
+	case 0xa3:
 		return (struct opcode){FORM_MOFFS_STORE, width, INSN_MOV, IMM_NONE, 0};
-	case 0xa4: case 0xa5:
+	case 0xa4:
+	case 0xa5:
 		return (struct opcode){FORM_STRING, width, INSN_MOVS, IMM_NONE, 0};
-	case 0xaa: case 0xab:
+	case 0xaa:
+	case 0xab:
 		return (struct opcode){FORM_STRING, width, INSN_STOS, IMM_NONE, 0};
-	case 0xac: case 0xad:
+	case 0xac:
+	case 0xad:
 		return (struct opcode){FORM_STRING, width, INSN_LODS, IMM_NONE, 0};
-	case 0xc6: case 0xc7:
+	case 0xc6:
+	case 0xc7:
 		if (nr == 0)
 			return (struct opcode){FORM_MI, width, INSN_MOV, imm, 0};
 		break;
-	case 0xf6: case 0xf7:
+	case 0xf6:
+	case 0xf7:
 		return group3_row(nr, width);
-	case 0xfe: case 0xff:
+	case 0xfe:
+	case 0xff:
 		if (nr <= 1)
-			return (struct opcode){FORM_M, width, nr ? INSN_DEC : INSN_INC, IMM_NONE, MAY_LOCK};
+			return (struct opcode){FORM_M, width, nr ? INSN_DEC : INSN_INC, IMM_NONE,
+					       MAY_LOCK};
 		break;
 	}
 	return not_ours;
@@ -262,7 +302,8 @@ static struct opcode map0f_row(uint8_t byte, unsigned nr)
 	enum width width = byte & 1 ? W_FULL : W_BYTE;
 
 	switch (byte) {
-	case 0xb0: case 0xb1:
+	case 0xb0:
+	case 0xb1:
 		return (struct opcode){FORM_MR, width, INSN_CMPXCHG, IMM_NONE, MAY_LOCK};
 	case 0xb6:
 		return (struct opcode){FORM_RM, W_BYTE_TO_FULL, INSN_MOVZX, IMM_NONE, 0};
@@ -277,8 +318,8 @@ static struct opcode map0f_row(uint8_t byte, unsigned nr)
 				       FORBIDS_66 | FORBIDS_REP};
 	case 0xba:
 		if (nr >= 4)
-			return (struct opcode){FORM_MI, W_FULL, (enum insn_op)(INSN_BT + nr - 4), IMM_8,
-					       nr != 4 ? MAY_LOCK : 0};
+			return (struct opcode){FORM_MI, W_FULL, (enum insn_op)(INSN_BT + nr - 4),
+					       IMM_8, nr != 4 ? MAY_LOCK : 0};
 		break;
 	}
 	return not_ours;
@@ -298,7 +339,8 @@ static bool has_modrm(enum form form)
 	return form == FORM_MR || form == FORM_RM || form == FORM_MI || form == FORM_M;
 }
 
-/* ModRM may be needed to know the row, so it is looked at ahead of its turn; 0 when it is missing. */
+/* ModRM may be needed to know the row, so it is looked at ahead of its turn; 0 when it is missing.
+ */
 static enum hv_err take_opcode(struct decoder *d, struct opcode *row)
 {
 	enum opcode_map map = MAP_1;
@@ -342,10 +384,10 @@ static uint8_t default_seg(const struct decoder *d, uint8_t base)
 /* [SDM] table "16-Bit Addressing Forms with the ModR/M Byte" */
 static enum hv_err take_mem_16(struct decoder *d)
 {
-	static const uint8_t pairs[8][2] = {
-		{REG_RBX, REG_RSI}, {REG_RBX, REG_RDI}, {REG_RBP, REG_RSI}, {REG_RBP, REG_RDI},
-		{REG_RSI, INSN_NO_REG}, {REG_RDI, INSN_NO_REG}, {REG_RBP, INSN_NO_REG},
-		{REG_RBX, INSN_NO_REG}};
+	static const uint8_t pairs[8][2] = {{REG_RBX, REG_RSI},	    {REG_RBX, REG_RDI},
+					    {REG_RBP, REG_RSI},	    {REG_RBP, REG_RDI},
+					    {REG_RSI, INSN_NO_REG}, {REG_RDI, INSN_NO_REG},
+					    {REG_RBP, INSN_NO_REG}, {REG_RBX, INSN_NO_REG}};
 	struct insn_mem *mem = &d->insn.mem;
 	unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
 	bool is_absolute = mod == 0 && rm == 6;
@@ -472,11 +514,13 @@ static enum hv_err take_operands(struct decoder *d, const struct opcode *row)
 
 static bool is_forbidden(const struct decoder *d, const struct opcode *row)
 {
-	return (d->has_lock && !(row->prefixes & MAY_LOCK)) || (d->has_66 && (row->prefixes & FORBIDS_66)) ||
+	return (d->has_lock && !(row->prefixes & MAY_LOCK)) ||
+	       (d->has_66 && (row->prefixes & FORBIDS_66)) ||
 	       ((d->has_f2 || d->has_f3) && (row->prefixes & FORBIDS_REP));
 }
 
-enum hv_err insn_decode(const uint8_t *bytes, size_t len_bytes, enum insn_mode mode, struct insn *out)
+enum hv_err insn_decode(const uint8_t *bytes, size_t len_bytes, enum insn_mode mode,
+			struct insn *out)
 {
 	struct decoder d = {.bytes = bytes,
 			    .len = MIN(len_bytes, INSN_MAX_BYTES),

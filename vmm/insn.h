@@ -17,7 +17,7 @@
 #define INSN_MAX_BYTES 15
 
 enum insn_op {
-	INSN_MOV,   /* also MOVNTI */
+	INSN_MOV, /* also MOVNTI */
 	INSN_MOVZX,
 	INSN_MOVSX, /* also MOVSXD */
 	INSN_MOVBE,
@@ -55,7 +55,7 @@ struct insn_mem {
 	uint8_t base, index; /* enum guest_reg, or INSN_NO_REG */
 	uint8_t shift;	     /* of the index */
 	bool is_rip_relative;
-	int64_t disp;	     /* the whole address for MOV's moffs forms */
+	int64_t disp; /* the whole address for MOV's moffs forms */
 };
 
 struct insn {
@@ -66,12 +66,12 @@ struct insn {
 	uint8_t addr_size; /* 2, 4 or 8 */
 	enum insn_mode mode;
 	enum insn_source source;
-	bool to_mem;	   /* the memory operand is the destination (or, for CMP and TEST, the first) */
-	uint8_t reg;	   /* enum guest_reg */
+	bool to_mem; /* the memory operand is the destination (or, for CMP and TEST, the first) */
+	uint8_t reg; /* enum guest_reg */
 	bool is_high_byte; /* AH, CH, DH or BH: bits 15..8 of reg */
 	uint64_t imm;	   /* sign-extended */
 	bool is_rep, is_lock;
-	uint8_t seg;	   /* enum guest_seg of the memory operand; of MOVS and LODS: of the source */
+	uint8_t seg; /* enum guest_seg of the memory operand; of MOVS and LODS: of the source */
 	struct insn_mem mem; /* unused by MOVS, STOS and LODS */
 };
 

@@ -41,19 +41,31 @@ static_assert(SLOTS <= MSR_STORE_MAX, "the store of a vCPU has room for every sl
 #define MISC_ENABLE_RESET (BIT(0) | BIT(11) | BIT(12))
 #define MISC_ENABLE_VALID (MISC_ENABLE_RESET | BIT(3) | BIT(16) | BIT(22) | BIT(34))
 
-#define PASS(i, n)	 {.index = i, .nr = 1, .name = n, .kind = MSR_PASS_THROUGH, .valid = ANY}
-#define BACKEND(i, n, v) {.index = i, .nr = 1, .name = n, .kind = MSR_BACKEND, .valid = v}
-#define LAPIC(i, c, n)	 {.index = i, .nr = c, .name = n, .kind = MSR_LAPIC, .valid = ANY}
+#define PASS(i, n)	  {.index = i, .nr = 1, .name = n, .kind = MSR_PASS_THROUGH, .valid = ANY}
+#define BACKEND(i, n, v)  {.index = i, .nr = 1, .name = n, .kind = MSR_BACKEND, .valid = v}
+#define LAPIC(i, c, n)	  {.index = i, .nr = c, .name = n, .kind = MSR_LAPIC, .valid = ANY}
 #define CONSTANT(i, n, r) {.index = i, .nr = 1, .name = n, .kind = MSR_CONSTANT, .reset = r}
-#define IGNORED(i, n, r) {.index = i, .nr = 1, .name = n, .kind = MSR_IGNORED, .valid = ANY, .reset = r}
-#define STORED(i, n, s, v, r) \
+#define IGNORED(i, n, r)                                                                           \
+	{.index = i, .nr = 1, .name = n, .kind = MSR_IGNORED, .valid = ANY, .reset = r}
+#define STORED(i, n, s, v, r)                                                                      \
 	{.index = i, .nr = 1, .name = n, .kind = MSR_STORED, .slot = s, .valid = v, .reset = r}
-#define MTRR_PAIR(i) \
-	{.index = 0x200 + 2 * (i), .nr = 1, .name = "MTRR_PHYSBASE" #i, .kind = MSR_STORED, \
-	 .slot = SLOT_MTRR_VARIABLE + 2 * (i), .valid = MTRR_BASE_VALID, .check = MSR_CHECK_MTRR_TYPE}, \
-	STORED(0x201 + 2 * (i), "MTRR_PHYSMASK" #i, SLOT_MTRR_VARIABLE + 2 * (i) + 1, MTRR_MASK_VALID, 0)
-#define MTRR_FIX(i, n, s) \
-	{.index = i, .nr = 1, .name = n, .kind = MSR_STORED, .slot = SLOT_MTRR_FIXED + (s), .valid = ANY, \
+#define MTRR_PAIR(i)                                                                               \
+	{.index = 0x200 + 2 * (i),                                                                 \
+	 .nr = 1,                                                                                  \
+	 .name = "MTRR_PHYSBASE" #i,                                                               \
+	 .kind = MSR_STORED,                                                                       \
+	 .slot = SLOT_MTRR_VARIABLE + 2 * (i),                                                     \
+	 .valid = MTRR_BASE_VALID,                                                                 \
+	 .check = MSR_CHECK_MTRR_TYPE},                                                            \
+		STORED(0x201 + 2 * (i), "MTRR_PHYSMASK" #i, SLOT_MTRR_VARIABLE + 2 * (i) + 1,      \
+		       MTRR_MASK_VALID, 0)
+#define MTRR_FIX(i, n, s)                                                                          \
+	{.index = i,                                                                               \
+	 .nr = 1,                                                                                  \
+	 .name = n,                                                                                \
+	 .kind = MSR_STORED,                                                                       \
+	 .slot = SLOT_MTRR_FIXED + (s),                                                            \
+	 .valid = ANY,                                                                             \
 	 .check = MSR_CHECK_MTRR_TYPES}
 
 static const struct msr_row rows[] = {
@@ -63,10 +75,15 @@ static const struct msr_row rows[] = {
 	IGNORED(0x2a, "EBL_CR_POWERON", 0),
 	CONSTANT(0x34, "SMI_COUNT", 0),
 	CONSTANT(0x3a, "FEATURE_CONTROL", 1), /* locked, VMX off */
-	{.index = MSR_IA32_TSC_ADJUST, .nr = 1, .name = "TSC_ADJUST", .kind = MSR_TSC_ADJUST,
-	 .slot = SLOT_TSC_ADJUST, .valid = ANY},
+	{.index = MSR_IA32_TSC_ADJUST,
+	 .nr = 1,
+	 .name = "TSC_ADJUST",
+	 .kind = MSR_TSC_ADJUST,
+	 .slot = SLOT_TSC_ADJUST,
+	 .valid = ANY},
 	IGNORED(0x79, "BIOS_UPDT_TRIG", 0),
-	IGNORED(0x8b, "BIOS_SIGN_ID", 1ull << 32), /* microcode; systems write 0 before they read it */
+	IGNORED(0x8b, "BIOS_SIGN_ID",
+		1ull << 32), /* microcode; systems write 0 before they read it */
 	CONSTANT(0xce, "PLATFORM_INFO", 0),
 	CONSTANT(0xfe, "MTRRCAP", MTRRCAP),
 	STORED(0x140, "MISC_FEATURES_ENABLES", SLOT_MISC_FEATURES, 0, 0),
@@ -84,8 +101,14 @@ static const struct msr_row rows[] = {
 	CONSTANT(0x1a2, "TEMPERATURE_TARGET", 0),
 	BACKEND(0x1d9, "DEBUGCTL", 2), /* single-step on branches */
 	IGNORED(0x1fc, "POWER_CTL", 0),
-	MTRR_PAIR(0), MTRR_PAIR(1), MTRR_PAIR(2), MTRR_PAIR(3),
-	MTRR_PAIR(4), MTRR_PAIR(5), MTRR_PAIR(6), MTRR_PAIR(7),
+	MTRR_PAIR(0),
+	MTRR_PAIR(1),
+	MTRR_PAIR(2),
+	MTRR_PAIR(3),
+	MTRR_PAIR(4),
+	MTRR_PAIR(5),
+	MTRR_PAIR(6),
+	MTRR_PAIR(7),
 	MTRR_FIX(0x250, "MTRR_FIX64K_00000", 0),
 	MTRR_FIX(0x258, "MTRR_FIX16K_80000", 1),
 	MTRR_FIX(0x259, "MTRR_FIX16K_A0000", 2),
@@ -99,8 +122,14 @@ static const struct msr_row rows[] = {
 	MTRR_FIX(0x26f, "MTRR_FIX4K_F8000", 10),
 	PASS(0x277, "PAT"),
 	/* On, fixed ranges off, write-back: what firmware would leave for RAM. */
-	{.index = 0x2ff, .nr = 1, .name = "MTRR_DEF_TYPE", .kind = MSR_STORED, .slot = SLOT_MTRR_DEF_TYPE,
-	 .valid = MTRR_DEF_VALID, .check = MSR_CHECK_MTRR_TYPE, .reset = BIT(11) | 6},
+	{.index = 0x2ff,
+	 .nr = 1,
+	 .name = "MTRR_DEF_TYPE",
+	 .kind = MSR_STORED,
+	 .slot = SLOT_MTRR_DEF_TYPE,
+	 .valid = MTRR_DEF_VALID,
+	 .check = MSR_CHECK_MTRR_TYPE,
+	 .reset = BIT(11) | 6},
 	LAPIC(0x6e0, 1, "TSC_DEADLINE"),
 	LAPIC(0x800, 0x100, "X2APIC"),
 	STORED(0xda0, "XSS", SLOT_XSS, 0, 0), /* no supervisor state is offered */

@@ -13,14 +13,15 @@
 #include "kernel/lib/types.h"
 
 enum msr_kind {
-	MSR_PASS_THROUGH, /* the guest reads and writes the CPU's own; the backend's bitmap lets it */
+	MSR_PASS_THROUGH, /* the guest reads and writes the CPU's own; the backend's bitmap lets it
+			   */
 	MSR_BACKEND,	  /* virt->msr_get and virt->msr_set keep it */
 	MSR_LAPIC,	  /* lapic_msr_read and lapic_msr_write know it */
-	MSR_TSC,	  /* the guest's counter; writing moves its offset, and TSC_ADJUST with it */
-	MSR_TSC_ADJUST,	  /* as stored; writing moves the counter by the difference */
-	MSR_CONSTANT,	  /* .reset is what it reads; a write is #GP */
-	MSR_IGNORED,	  /* .reset is what it reads; a write vanishes */
-	MSR_STORED,	  /* reads what was written */
+	MSR_TSC,	/* the guest's counter; writing moves its offset, and TSC_ADJUST with it */
+	MSR_TSC_ADJUST, /* as stored; writing moves the counter by the difference */
+	MSR_CONSTANT,	/* .reset is what it reads; a write is #GP */
+	MSR_IGNORED,	/* .reset is what it reads; a write vanishes */
+	MSR_STORED,	/* reads what was written */
 	MSR_KINDS
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk of a guest's page tables. One struct layout a paging mode, one loop for them all: the modes
- * differ in how many levels there are, how wide an entry is, and which bits of it are reserved.
+ * The walk of a guest's page tables. One struct layout a paging mode, one loop for them all: the
+ * modes differ in how many levels there are, how wide an entry is, and which bits of it are
+ * reserved.
  */
 #include "vmm/walk.h"
 
@@ -21,15 +22,15 @@
 #define RFLAGS_AC BIT(18)
 
 /* [SDM] tables "Format of a Page-Table Entry …" */
-#define PTE_P	 BIT(0)
-#define PTE_W	 BIT(1)
-#define PTE_U	 BIT(2)
-#define PTE_PS	 BIT(7)
-#define PTE_NX	 BIT(63)
-#define PTE_ADDR 0x000ffffffffff000ull
-#define PTE_ADDR_32  0xfffff000ull
-#define PTE_HIGH_32  0x001fe000ull /* bits 39..32 of a 4 MiB page's address */
-#define PAE_PDPTE_RSVD 0x1e6ull    /* beside those beyond the physical width, NX among them */
+#define PTE_P	       BIT(0)
+#define PTE_W	       BIT(1)
+#define PTE_U	       BIT(2)
+#define PTE_PS	       BIT(7)
+#define PTE_NX	       BIT(63)
+#define PTE_ADDR       0x000ffffffffff000ull
+#define PTE_ADDR_32    0xfffff000ull
+#define PTE_HIGH_32    0x001fe000ull /* bits 39..32 of a 4 MiB page's address */
+#define PAE_PDPTE_RSVD 0x1e6ull	     /* beside those beyond the physical width, NX among them */
 
 struct layout {
 	unsigned levels;     /* counted from the leaves: levels - 1 is the top */
@@ -65,7 +66,8 @@ static uint32_t fault_code(const struct walk_state *s, enum walk_access access, 
 	       (access == WALK_FETCH && (has_nx || (s->cr4 & CR4_SMEP)) ? PF_I : 0);
 }
 
-static enum hv_err read_entry(const struct gmem *mem, uint64_t gpa, unsigned entry_bytes, uint64_t *out)
+static enum hv_err read_entry(const struct gmem *mem, uint64_t gpa, unsigned entry_bytes,
+			      uint64_t *out)
 {
 	uint8_t raw[8] = {0};
 
@@ -75,7 +77,8 @@ static enum hv_err read_entry(const struct gmem *mem, uint64_t gpa, unsigned ent
 	return HV_OK;
 }
 
-static bool is_large(const struct walk_state *s, const struct layout *l, unsigned level, uint64_t entry)
+static bool is_large(const struct walk_state *s, const struct layout *l, unsigned level,
+		     uint64_t entry)
 {
 	if (l->entry_bytes == 4)
 		return level == 1 && (entry & PTE_PS) && (s->cr4 & CR4_PSE);
@@ -90,8 +93,9 @@ static uint64_t reserved_bits(const struct walk_state *s, const struct layout *l
 	uint64_t beyond = PTE_ADDR & ~(BIT(s->gpa_bits) - 1);
 
 	if (l->entry_bytes == 4) {
-		uint64_t high = s->gpa_bits >= 40 ? PTE_HIGH_32
-						  : PTE_HIGH_32 & (((BIT(s->gpa_bits) - 1) >> 32) << 13);
+		uint64_t high = s->gpa_bits >= 40
+					? PTE_HIGH_32
+					: PTE_HIGH_32 & (((BIT(s->gpa_bits) - 1) >> 32) << 13);
 
 		return large ? 0x003fe000ull & ~high : 0;
 	}
@@ -153,7 +157,8 @@ static enum hv_err find_leaf(const struct gmem *mem, const struct walk_state *s,
 	for (unsigned level = l.levels; level-- > 0;) {
 		uint64_t mask = (1ull << l.index_bits) - 1, entry;
 		uint64_t index = (gva >> (12 + l.index_bits * level)) & mask;
-		enum hv_err err = read_entry(mem, table + index * l.entry_bytes, l.entry_bytes, &entry);
+		enum hv_err err =
+			read_entry(mem, table + index * l.entry_bytes, l.entry_bytes, &entry);
 		bool large;
 
 		if (err != HV_OK)
@@ -217,7 +222,8 @@ static size_t bytes_in_page(uint64_t gva, size_t len_bytes)
 }
 
 enum hv_err walk_read(const struct gmem *mem, const struct walk_state *state, uint64_t gva,
-		      enum walk_access access, void *dst, size_t len_bytes, struct walk_fault *fault)
+		      enum walk_access access, void *dst, size_t len_bytes,
+		      struct walk_fault *fault)
 {
 	uint8_t *at = dst;
 
@@ -244,10 +250,11 @@ enum hv_err walk_write(const struct gmem *mem, const struct walk_state *state, u
 	uint64_t gpa[2] = {0};
 	size_t first = bytes_in_page(gva, len_bytes);
 
-	ASSERT(len_bytes <= 4096); /* two pages at most: both are looked at before either is changed */
+	ASSERT(len_bytes <=
+	       4096); /* two pages at most: both are looked at before either is changed */
 	for (unsigned i = 0; i < (len_bytes > first ? 2u : 1u); i++) {
-		enum hv_err err = walk_translate(mem, state, i ? gva + first : gva, WALK_WRITE, &gpa[i],
-						 fault);
+		enum hv_err err = walk_translate(mem, state, i ? gva + first : gva, WALK_WRITE,
+						 &gpa[i], fault);
 
 		if (err != HV_OK)
 			return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes as an instruction: byte 0 chooses the mode and where accesses fail, the next 128 are register
- * values, the rest is decoded and, when it is one of ours, carried out in a memory that answers
- * everything.
+ * Bytes as an instruction: byte 0 chooses the mode and where accesses fail, the next 128 are
+ * register values, the rest is decoded and, when it is one of ours, carried out in a memory that
+ * answers everything.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,8 @@ static uint64_t seg_base(void *arg, enum guest_seg seg)
 	return seg * 0x1000ull;
 }
 
-static enum hv_err mem_access(void *arg, enum emu_access access, uint64_t gva, uint8_t size, uint64_t *val)
+static enum hv_err mem_access(void *arg, enum emu_access access, uint64_t gva, uint8_t size,
+			      uint64_t *val)
 {
 	struct machine *m = arg;
 

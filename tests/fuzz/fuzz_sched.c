@@ -31,12 +31,13 @@ static unsigned count_list(const struct world *w, const struct list *l, enum sch
 {
 	unsigned nr = 0;
 
-	list_for_each(at, l) {
+	list_for_each (at, l) {
 		const struct sched_entity *e = list_entry(at, struct sched_entity, queued);
 
 		expect(e >= w->e && e < w->e + ENTITIES && e->state == state);
 		if (at->next != l) {
-			const struct sched_entity *next = list_entry(at->next, struct sched_entity, queued);
+			const struct sched_entity *next =
+				list_entry(at->next, struct sched_entity, queued);
 
 			expect(state == SCHED_RUNNABLE ? (int64_t)(next->vtime - e->vtime) >= 0
 						       : next->period_end >= e->period_end);

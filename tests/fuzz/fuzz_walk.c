@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest page tables made of the input: its first bytes are the control registers, the address and the
- * access, the rest fills guest memory over and over.
+ * Guest page tables made of the input: its first bytes are the control registers, the address and
+ * the access, the rest fills guest memory over and over.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -56,10 +56,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	memcpy(&in, data, sizeof(in));
 	fill(data + sizeof(in), len - sizeof(in));
-	s = (struct walk_state){.cr0 = in.cr0, .cr3 = in.cr3, .cr4 = in.cr4, .efer = in.efer,
-				.rflags = in.rflags, .cpl = in.cpl % 4,
+	s = (struct walk_state){.cr0 = in.cr0,
+				.cr3 = in.cr3,
+				.cr4 = in.cr4,
+				.efer = in.efer,
+				.rflags = in.rflags,
+				.cpl = in.cpl % 4,
 				.gpa_bits = (uint8_t)(32 + in.gpa_bits % 21)};
-	check_answer(walk_translate(&mem, &s, in.gva, in.access % 3, &gpa, &fault), &s, gpa, &fault);
+	check_answer(walk_translate(&mem, &s, in.gva, in.access % 3, &gpa, &fault), &s, gpa,
+		     &fault);
 	if (walk_read(&mem, &s, in.gva, WALK_READ, buf, in.len, &fault) == HV_OK)
 		(void)!walk_write(&mem, &s, in.gva, buf, in.len, &fault);
 	if (walk_fetch(&mem, &s, in.gva, buf, &got, &fault) == HV_OK)

@@ -11,15 +11,16 @@
 #include "kernel/lib/fmt.h"
 #include "vmm/vmx/vmx_check_rules.h"
 
-#define MISC_CR3_TARGETS   0x01ff0000ull
-#define MISC_INSN_LEN_0	   BIT(30) /* events may be injected with an instruction length of 0 */
-#define BASIC_ANY_CODE	   BIT(56) /* exceptions may be injected with or without an error code */
-#define EPT_CAP_UC	   BIT(8)
-#define EPTP_MEM_TYPE	   0x07ull
-#define EPTP_WALK	   0x38ull
-#define EPTP_RESERVED	   0xf80ull
-#define INTR_RESERVED	   0x7ffff000u
-#define EXCEPTIONS_WITH_CODE (BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17) | BIT(21))
+#define MISC_CR3_TARGETS 0x01ff0000ull
+#define MISC_INSN_LEN_0	 BIT(30) /* events may be injected with an instruction length of 0 */
+#define BASIC_ANY_CODE	 BIT(56) /* exceptions may be injected with or without an error code */
+#define EPT_CAP_UC	 BIT(8)
+#define EPTP_MEM_TYPE	 0x07ull
+#define EPTP_WALK	 0x38ull
+#define EPTP_RESERVED	 0xf80ull
+#define INTR_RESERVED	 0x7ffff000u
+#define EXCEPTIONS_WITH_CODE                                                                       \
+	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17) | BIT(21))
 
 /* ---- the frame ---- */
 
@@ -170,8 +171,9 @@ static bool ept_type_ok(const struct check *c, uint64_t val)
 {
 	if (!(c->cpu2 & CPU2_EPT))
 		return true;
-	return (val & EPTP_MEM_TYPE) == EPTP_WB ? (c->cap->ept_vpid & EPT_CAP_WB) != 0
-						: (val & EPTP_MEM_TYPE) == 0 && (c->cap->ept_vpid & EPT_CAP_UC);
+	return (val & EPTP_MEM_TYPE) == EPTP_WB
+		       ? (c->cap->ept_vpid & EPT_CAP_WB) != 0
+		       : (val & EPTP_MEM_TYPE) == 0 && (c->cap->ept_vpid & EPT_CAP_UC);
 }
 
 static bool ept_walk_ok(const struct check *c, uint64_t val)
@@ -199,33 +201,33 @@ static bool needs_ept_ok(const struct check *c, uint64_t val)
 
 /* Secondary controls are read only where they are on: a CPU without them has no such field. */
 static const struct check_rule execution_rules[] = {
-	RULE(VMCS_PIN_BASED, pin_ok, "a bit is not as the capability MSR demands"),
-	RULE(VMCS_CPU_BASED, cpu_ok, "a bit is not as the capability MSR demands"),
-	RULE(VMCS_CR3_TARGET_COUNT, cr3_targets_ok, "more than the CPU has"),
-	RULE(VMCS_IO_BITMAP_A, io_bitmap_ok, "not the address of a page"),
-	RULE(VMCS_IO_BITMAP_B, io_bitmap_ok, "not the address of a page"),
-	RULE(VMCS_MSR_BITMAP, msr_bitmap_ok, "not the address of a page"),
-	RULE(VMCS_VIRTUAL_APIC_ADDR, virtual_apic_ok, "not the address of a page"),
-	RULE(VMCS_TPR_THRESHOLD, tpr_threshold_ok, "bits 31:4 are not zero"),
-	RULE(VMCS_PIN_BASED, virtual_nmis_ok, "virtual NMIs without NMI exiting"),
-	RULE(VMCS_CPU_BASED, nmi_window_ok, "NMI-window exiting without virtual NMIs"),
-	RULE(VMCS_PIN_BASED, posted_ok,
+	RULE(PIN_BASED, pin_ok, "a bit is not as the capability MSR demands"),
+	RULE(CPU_BASED, cpu_ok, "a bit is not as the capability MSR demands"),
+	RULE(CR3_TARGET_COUNT, cr3_targets_ok, "more than the CPU has"),
+	RULE(IO_BITMAP_A, io_bitmap_ok, "not the address of a page"),
+	RULE(IO_BITMAP_B, io_bitmap_ok, "not the address of a page"),
+	RULE(MSR_BITMAP, msr_bitmap_ok, "not the address of a page"),
+	RULE(VIRTUAL_APIC_ADDR, virtual_apic_ok, "not the address of a page"),
+	RULE(TPR_THRESHOLD, tpr_threshold_ok, "bits 31:4 are not zero"),
+	RULE(PIN_BASED, virtual_nmis_ok, "virtual NMIs without NMI exiting"),
+	RULE(CPU_BASED, nmi_window_ok, "NMI-window exiting without virtual NMIs"),
+	RULE(PIN_BASED, posted_ok,
 	     "posted interrupts without interrupt delivery and acknowledgement on exit"),
 };
 
 static const struct check_rule secondary_rules[] = {
-	RULE(VMCS_CPU_BASED2, cpu2_ok, "a bit is not as the capability MSR demands"),
-	RULE(VMCS_CPU_BASED2, apic_without_shadow_ok, "APIC virtualisation without a TPR shadow"),
-	RULE(VMCS_CPU_BASED2, x2apic_mode_ok, "x2APIC mode and APIC accesses exclude each other"),
-	RULE(VMCS_CPU_BASED2, needs_ept_ok, "a control that needs EPT, without it"),
-	RULE(VMCS_PIN_BASED, interrupt_delivery_ok,
+	RULE(CPU_BASED2, cpu2_ok, "a bit is not as the capability MSR demands"),
+	RULE(CPU_BASED2, apic_without_shadow_ok, "APIC virtualisation without a TPR shadow"),
+	RULE(CPU_BASED2, x2apic_mode_ok, "x2APIC mode and APIC accesses exclude each other"),
+	RULE(CPU_BASED2, needs_ept_ok, "a control that needs EPT, without it"),
+	RULE(PIN_BASED, interrupt_delivery_ok,
 	     "interrupt delivery without external-interrupt exiting"),
-	RULE(VMCS_APIC_ACCESS_ADDR, apic_access_ok, "not the address of a page"),
-	RULE(VMCS_VPID, vpid_ok, "zero is the host's"),
-	RULE(VMCS_EPT_POINTER, ept_type_ok, "a memory type that the CPU does not have"),
-	RULE(VMCS_EPT_POINTER, ept_walk_ok, "a walk length that the CPU does not have"),
-	RULE(VMCS_EPT_POINTER, ept_ad_ok, "accessed and dirty flags that the CPU does not have"),
-	RULE(VMCS_EPT_POINTER, ept_address_ok, "reserved bits are set"),
+	RULE(APIC_ACCESS_ADDR, apic_access_ok, "not the address of a page"),
+	RULE(VPID, vpid_ok, "zero is the host's"),
+	RULE(EPT_POINTER, ept_type_ok, "a memory type that the CPU does not have"),
+	RULE(EPT_POINTER, ept_walk_ok, "a walk length that the CPU does not have"),
+	RULE(EPT_POINTER, ept_ad_ok, "accessed and dirty flags that the CPU does not have"),
+	RULE(EPT_POINTER, ept_address_ok, "reserved bits are set"),
 };
 
 /* ---- [SDM] "VM-Exit Control Fields", "VM-Entry Control Fields" ---- */
@@ -288,10 +290,14 @@ static bool event_vector_ok(const struct check *c, uint64_t val)
 	if (!(val & INTR_VALID))
 		return true;
 	switch (FIELD_GET(INTR_TYPE, val)) {
-	case INTR_TYPE_NMI: return vector == 2;
-	case INTR_TYPE_HARDWARE: return vector <= 31;
-	case 7: return vector == 0;
-	default: return true;
+	case INTR_TYPE_NMI:
+		return vector == 2;
+	case INTR_TYPE_HARDWARE:
+		return vector <= 31;
+	case 7:
+		return vector == 0;
+	default:
+		return true;
 	}
 }
 
@@ -305,7 +311,8 @@ static bool event_reserved_ok(const struct check *c, uint64_t val)
 static bool event_has_code_ok(const struct check *c, uint64_t val)
 {
 	bool has = val & INTR_HAS_CODE;
-	bool is_real = (c->cpu2 & CPU2_UNRESTRICTED) && !(check_get(c, VMCS_GUEST_CR0) & CHECK_CR0_PE);
+	bool is_real =
+		(c->cpu2 & CPU2_UNRESTRICTED) && !(check_get(c, VMCS_GUEST_CR0) & CHECK_CR0_PE);
 
 	if (!(val & INTR_VALID))
 		return true;
@@ -333,22 +340,24 @@ static bool event_len_ok(const struct check *c, uint64_t val)
 }
 
 static const struct check_rule exit_entry_rules[] = {
-	RULE(VMCS_EXIT_CONTROLS, exit_ok, "a bit is not as the capability MSR demands"),
-	RULE(VMCS_EXIT_CONTROLS, save_timer_ok, "saves the preemption timer, which is off"),
-	RULE(VMCS_EXIT_MSR_STORE_ADDR, exit_store_ok, "not the address of a list of MSRs"),
-	RULE(VMCS_EXIT_MSR_LOAD_ADDR, exit_load_ok, "not the address of a list of MSRs"),
-	RULE(VMCS_ENTRY_CONTROLS, entry_ok, "a bit is not as the capability MSR demands"),
-	RULE(VMCS_ENTRY_CONTROLS, no_smm_ok, "entry to SMM from outside of it"),
-	RULE(VMCS_ENTRY_INTR_INFO, event_type_ok, "a reserved type of event"),
-	RULE(VMCS_ENTRY_INTR_INFO, event_vector_ok, "a vector that its type of event cannot have"),
-	RULE(VMCS_ENTRY_INTR_INFO, event_has_code_ok, "an error code where there is none, or none where there is"),
-	RULE(VMCS_ENTRY_INTR_INFO, event_reserved_ok, "bits 30:12 are not zero"),
-	RULE(VMCS_ENTRY_ERROR_CODE, event_code_ok, "bits 31:16 are not zero"),
-	RULE(VMCS_ENTRY_INSN_LEN, event_len_ok, "an instruction has 1 to 15 bytes"),
-	RULE(VMCS_ENTRY_MSR_LOAD_ADDR, entry_load_ok, "not the address of a list of MSRs"),
+	RULE(EXIT_CONTROLS, exit_ok, "a bit is not as the capability MSR demands"),
+	RULE(EXIT_CONTROLS, save_timer_ok, "saves the preemption timer, which is off"),
+	RULE(EXIT_MSR_STORE_ADDR, exit_store_ok, "not the address of a list of MSRs"),
+	RULE(EXIT_MSR_LOAD_ADDR, exit_load_ok, "not the address of a list of MSRs"),
+	RULE(ENTRY_CONTROLS, entry_ok, "a bit is not as the capability MSR demands"),
+	RULE(ENTRY_CONTROLS, no_smm_ok, "entry to SMM from outside of it"),
+	RULE(ENTRY_INTR_INFO, event_type_ok, "a reserved type of event"),
+	RULE(ENTRY_INTR_INFO, event_vector_ok, "a vector that its type of event cannot have"),
+	RULE(ENTRY_INTR_INFO, event_has_code_ok,
+	     "an error code where there is none, or none where there is"),
+	RULE(ENTRY_INTR_INFO, event_reserved_ok, "bits 30:12 are not zero"),
+	RULE(ENTRY_ERROR_CODE, event_code_ok, "bits 31:16 are not zero"),
+	RULE(ENTRY_INSN_LEN, event_len_ok, "an instruction has 1 to 15 bytes"),
+	RULE(ENTRY_MSR_LOAD_ADDR, entry_load_ok, "not the address of a list of MSRs"),
 };
 
-/* ---- [SDM] "Checks on Host Control Registers, MSRs, and SSP", "… Segment …", "… Address-Space Size" ---- */
+/* ---- [SDM] "Checks on Host Control Registers, MSRs, and SSP", "… Segment …", "… Address-Space
+ * Size" ---- */
 
 static bool host_cr0_ok(const struct check *c, uint64_t val)
 {
@@ -370,7 +379,8 @@ static bool host_efer_ok(const struct check *c, uint64_t val)
 {
 	uint64_t want = CHECK_EFER_LME | CHECK_EFER_LMA;
 
-	return !(c->exit & EXIT_CTL_LOAD_EFER) || (!(val & ~CHECK_EFER_VALID) && (val & want) == want);
+	return !(c->exit & EXIT_CTL_LOAD_EFER) ||
+	       (!(val & ~CHECK_EFER_VALID) && (val & want) == want);
 }
 
 static bool host_selector_ok(const struct check *c, uint64_t val)
@@ -398,35 +408,37 @@ static bool host_pae_ok(const struct check *c, uint64_t val)
 }
 
 static const struct check_rule host_rules[] = {
-	RULE(VMCS_HOST_CR0, host_cr0_ok, "a bit is not as VMX operation demands"),
-	RULE(VMCS_HOST_CR4, host_cr4_ok, "a bit is not as VMX operation demands"),
-	RULE(VMCS_HOST_CR3, check_phys, "beyond the physical address width"),
-	RULE(VMCS_HOST_SYSENTER_ESP, check_canonical, "not canonical"),
-	RULE(VMCS_HOST_SYSENTER_EIP, check_canonical, "not canonical"),
-	RULE(VMCS_HOST_PAT, host_pat_ok, "a memory type that there is not"),
-	RULE(VMCS_HOST_EFER, host_efer_ok, "reserved bits, or not 64-bit mode"),
-	RULE(VMCS_HOST_ES_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
-	RULE(VMCS_HOST_CS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
-	RULE(VMCS_HOST_SS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
-	RULE(VMCS_HOST_DS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
-	RULE(VMCS_HOST_FS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
-	RULE(VMCS_HOST_GS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
-	RULE(VMCS_HOST_TR_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
-	RULE(VMCS_HOST_CS_SELECTOR, host_selector_set, "zero"),
-	RULE(VMCS_HOST_TR_SELECTOR, host_selector_set, "zero"),
-	RULE(VMCS_HOST_FS_BASE, check_canonical, "not canonical"),
-	RULE(VMCS_HOST_GS_BASE, check_canonical, "not canonical"),
-	RULE(VMCS_HOST_GDTR_BASE, check_canonical, "not canonical"),
-	RULE(VMCS_HOST_IDTR_BASE, check_canonical, "not canonical"),
-	RULE(VMCS_HOST_TR_BASE, check_canonical, "not canonical"),
-	RULE(VMCS_EXIT_CONTROLS, host_size_ok, "the host is in 64-bit mode and is to stay there"),
-	RULE(VMCS_HOST_CR4, host_pae_ok, "64-bit mode without PAE"),
-	RULE(VMCS_HOST_RIP, check_canonical, "not canonical"),
+	RULE(HOST_CR0, host_cr0_ok, "a bit is not as VMX operation demands"),
+	RULE(HOST_CR4, host_cr4_ok, "a bit is not as VMX operation demands"),
+	RULE(HOST_CR3, check_phys, "beyond the physical address width"),
+	RULE(HOST_SYSENTER_ESP, check_canonical, "not canonical"),
+	RULE(HOST_SYSENTER_EIP, check_canonical, "not canonical"),
+	RULE(HOST_PAT, host_pat_ok, "a memory type that there is not"),
+	RULE(HOST_EFER, host_efer_ok, "reserved bits, or not 64-bit mode"),
+	RULE(HOST_ES_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
+	RULE(HOST_CS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
+	RULE(HOST_SS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
+	RULE(HOST_DS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
+	RULE(HOST_FS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
+	RULE(HOST_GS_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
+	RULE(HOST_TR_SELECTOR, host_selector_ok, "RPL and TI are not zero"),
+	RULE(HOST_CS_SELECTOR, host_selector_set, "zero"),
+	RULE(HOST_TR_SELECTOR, host_selector_set, "zero"),
+	RULE(HOST_FS_BASE, check_canonical, "not canonical"),
+	RULE(HOST_GS_BASE, check_canonical, "not canonical"),
+	RULE(HOST_GDTR_BASE, check_canonical, "not canonical"),
+	RULE(HOST_IDTR_BASE, check_canonical, "not canonical"),
+	RULE(HOST_TR_BASE, check_canonical, "not canonical"),
+	RULE(EXIT_CONTROLS, host_size_ok, "the host is in 64-bit mode and is to stay there"),
+	RULE(HOST_CR4, host_pae_ok, "64-bit mode without PAE"),
+	RULE(HOST_RIP, check_canonical, "not canonical"),
 };
 
-const char *vmx_check(vmx_read_fn *read, void *ctx, const struct vmx_cap *cap, char *text, size_t cap_bytes)
+const char *vmx_check(vmx_read_fn *read, void *ctx, const struct vmx_cap *cap, char *text,
+		      size_t cap_bytes)
 {
-	struct check c = {.read = read, .ctx = ctx, .cap = cap, .text = text, .cap_bytes = cap_bytes};
+	struct check c = {
+		.read = read, .ctx = ctx, .cap = cap, .text = text, .cap_bytes = cap_bytes};
 	bool is_right;
 
 	c.pin = (uint32_t)check_get(&c, VMCS_PIN_BASED);

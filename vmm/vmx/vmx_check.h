@@ -2,9 +2,9 @@
 /*
  * Why a VM entry was refused: the manual's checks on a VMCS, carried out in software, in its order.
  *
- * Not looked at, because it is not in the VMCS: memory behind its pointers (the TPR in the virtual-APIC
- * page, MSR lists, the VMCS that the link pointer names), and entries from SMM. Pure; any context,
- * fields are read through a callback.
+ * Not looked at, because it is not in the VMCS: memory behind its pointers (the TPR in the
+ * virtual-APIC page, MSR lists, the VMCS that the link pointer names), and entries from SMM. Pure;
+ * any context, fields are read through a callback.
  */
 #ifndef VMM_VMX_VMX_CHECK_H
 #define VMM_VMX_VMX_CHECK_H

@@ -7,16 +7,16 @@
  */
 #include "vmm/vmx/vmx_check_rules.h"
 
-#define RFLAGS_TF BIT(8)
-#define RFLAGS_IF BIT(9)
-#define RFLAGS_VM BIT(17)
-#define RFLAGS_RESERVED (~0x3f7fd7ull) /* 63:22, 15, 5, 3 */
-#define DEBUGCTL_VALID	0xdfc3ull
-#define DEBUGCTL_BTF	BIT(1)
-#define DR7_HIGH	0xffffffff00000000ull
-#define PDPTE_RESERVED	0x1e6ull
-#define MISC_ACTIVITY	0x1c0ull /* HLT, shutdown, wait-for-SIPI */
-#define PENDING_BS	BIT(14)
+#define RFLAGS_TF	 BIT(8)
+#define RFLAGS_IF	 BIT(9)
+#define RFLAGS_VM	 BIT(17)
+#define RFLAGS_RESERVED	 (~0x3f7fd7ull) /* 63:22, 15, 5, 3 */
+#define DEBUGCTL_VALID	 0xdfc3ull
+#define DEBUGCTL_BTF	 BIT(1)
+#define DR7_HIGH	 0xffffffff00000000ull
+#define PDPTE_RESERVED	 0x1e6ull
+#define MISC_ACTIVITY	 0x1c0ull /* HLT, shutdown, wait-for-SIPI */
+#define PENDING_BS	 BIT(14)
 #define PENDING_RESERVED (~(0xfull | BIT(12) | BIT(14) | BIT(16)))
 
 static bool is_64(const struct check *c)
@@ -104,26 +104,27 @@ static bool efer_lma_ok(const struct check *c, uint64_t val)
 
 static bool efer_lme_ok(const struct check *c, uint64_t val)
 {
-	return !(c->entry & ENTRY_CTL_LOAD_EFER) || !(check_get(c, VMCS_GUEST_CR0) & CHECK_CR0_PG) ||
+	return !(c->entry & ENTRY_CTL_LOAD_EFER) ||
+	       !(check_get(c, VMCS_GUEST_CR0) & CHECK_CR0_PG) ||
 	       !!(val & CHECK_EFER_LMA) == !!(val & CHECK_EFER_LME);
 }
 
 static const struct check_rule control_rules[] = {
-	RULE(VMCS_GUEST_CR0, cr0_ok, "a bit is not as VMX operation demands"),
-	RULE(VMCS_GUEST_CR0, paging_ok, "paging without protection"),
-	RULE(VMCS_GUEST_CR4, cr4_ok, "a bit is not as VMX operation demands"),
-	RULE(VMCS_GUEST_DEBUGCTL, debugctl_ok, "reserved bits are set"),
-	RULE(VMCS_GUEST_CR0, long_paging_ok, "64-bit mode without paging"),
-	RULE(VMCS_GUEST_CR4, long_pae_ok, "64-bit mode without PAE"),
-	RULE(VMCS_GUEST_CR4, pcid_ok, "PCIDs outside 64-bit mode"),
-	RULE(VMCS_GUEST_CR3, check_phys, "beyond the physical address width"),
-	RULE(VMCS_GUEST_DR7, dr7_ok, "bits 63:32 are not zero"),
-	RULE(VMCS_GUEST_SYSENTER_ESP, check_canonical, "not canonical"),
-	RULE(VMCS_GUEST_SYSENTER_EIP, check_canonical, "not canonical"),
-	RULE(VMCS_GUEST_PAT, pat_ok, "a memory type that there is not"),
-	RULE(VMCS_GUEST_EFER, efer_reserved_ok, "reserved bits are set"),
-	RULE(VMCS_GUEST_EFER, efer_lma_ok, "LMA differs from the entry control \"IA-32e mode guest\""),
-	RULE(VMCS_GUEST_EFER, efer_lme_ok, "LMA and LME differ, and paging is on"),
+	RULE(GUEST_CR0, cr0_ok, "a bit is not as VMX operation demands"),
+	RULE(GUEST_CR0, paging_ok, "paging without protection"),
+	RULE(GUEST_CR4, cr4_ok, "a bit is not as VMX operation demands"),
+	RULE(GUEST_DEBUGCTL, debugctl_ok, "reserved bits are set"),
+	RULE(GUEST_CR0, long_paging_ok, "64-bit mode without paging"),
+	RULE(GUEST_CR4, long_pae_ok, "64-bit mode without PAE"),
+	RULE(GUEST_CR4, pcid_ok, "PCIDs outside 64-bit mode"),
+	RULE(GUEST_CR3, check_phys, "beyond the physical address width"),
+	RULE(GUEST_DR7, dr7_ok, "bits 63:32 are not zero"),
+	RULE(GUEST_SYSENTER_ESP, check_canonical, "not canonical"),
+	RULE(GUEST_SYSENTER_EIP, check_canonical, "not canonical"),
+	RULE(GUEST_PAT, pat_ok, "a memory type that there is not"),
+	RULE(GUEST_EFER, efer_reserved_ok, "reserved bits are set"),
+	RULE(GUEST_EFER, efer_lma_ok, "LMA differs from the entry control \"IA-32e mode guest\""),
+	RULE(GUEST_EFER, efer_lme_ok, "LMA and LME differ, and paging is on"),
 };
 
 /* ---- [SDM] "Checks on Guest Segment Registers" ---- */
@@ -161,11 +162,12 @@ static bool fail_segment(const struct check *c, const struct segment *s, uint32_
 {
 	static const char *const names[][SEGS] = {
 		{"GUEST_ES_SELECTOR", "GUEST_CS_SELECTOR", "GUEST_SS_SELECTOR", "GUEST_DS_SELECTOR",
-		 "GUEST_FS_SELECTOR", "GUEST_GS_SELECTOR", "GUEST_LDTR_SELECTOR", "GUEST_TR_SELECTOR"},
-		{"GUEST_ES_BASE", "GUEST_CS_BASE", "GUEST_SS_BASE", "GUEST_DS_BASE", "GUEST_FS_BASE",
-		 "GUEST_GS_BASE", "GUEST_LDTR_BASE", "GUEST_TR_BASE"},
-		{"GUEST_ES_LIMIT", "GUEST_CS_LIMIT", "GUEST_SS_LIMIT", "GUEST_DS_LIMIT", "GUEST_FS_LIMIT",
-		 "GUEST_GS_LIMIT", "GUEST_LDTR_LIMIT", "GUEST_TR_LIMIT"},
+		 "GUEST_FS_SELECTOR", "GUEST_GS_SELECTOR", "GUEST_LDTR_SELECTOR",
+		 "GUEST_TR_SELECTOR"},
+		{"GUEST_ES_BASE", "GUEST_CS_BASE", "GUEST_SS_BASE", "GUEST_DS_BASE",
+		 "GUEST_FS_BASE", "GUEST_GS_BASE", "GUEST_LDTR_BASE", "GUEST_TR_BASE"},
+		{"GUEST_ES_LIMIT", "GUEST_CS_LIMIT", "GUEST_SS_LIMIT", "GUEST_DS_LIMIT",
+		 "GUEST_FS_LIMIT", "GUEST_GS_LIMIT", "GUEST_LDTR_LIMIT", "GUEST_TR_LIMIT"},
 		{"GUEST_ES_ACCESS", "GUEST_CS_ACCESS", "GUEST_SS_ACCESS", "GUEST_DS_ACCESS",
 		 "GUEST_FS_ACCESS", "GUEST_GS_ACCESS", "GUEST_LDTR_ACCESS", "GUEST_TR_ACCESS"},
 	};
@@ -196,10 +198,14 @@ static bool base_ok(const struct check *c, const struct segment *s)
 	switch (s->nr) {
 	case FS:
 	case GS:
-	case TR: return check_canonical(c, s->base);
-	case LDTR: return !s->is_usable || check_canonical(c, s->base);
-	case CS: return s->base >> 32 == 0;
-	default: return !s->is_usable || s->base >> 32 == 0;
+	case TR:
+		return check_canonical(c, s->base);
+	case LDTR:
+		return !s->is_usable || check_canonical(c, s->base);
+	case CS:
+		return s->base >> 32 == 0;
+	default:
+		return !s->is_usable || s->base >> 32 == 0;
 	}
 }
 
@@ -209,7 +215,8 @@ static bool check_bases(const struct check *c)
 		struct segment s = segment_at(c, nr);
 
 		if (!base_ok(c, &s))
-			return fail_segment(c, &s, VMCS_GUEST_ES_BASE, "not canonical, or beyond 32 bits");
+			return fail_segment(c, &s, VMCS_GUEST_ES_BASE,
+					    "not canonical, or beyond 32 bits");
 	}
 	return true;
 }
@@ -220,11 +227,14 @@ static bool check_v86(const struct check *c)
 		struct segment s = segment_at(c, nr);
 
 		if (s.base != (uint64_t)s.selector << 4)
-			return fail_segment(c, &s, VMCS_GUEST_ES_BASE, "not 16 times the selector, in virtual-8086 mode");
+			return fail_segment(c, &s, VMCS_GUEST_ES_BASE,
+					    "not 16 times the selector, in virtual-8086 mode");
 		if (s.limit != 0xffff)
-			return fail_segment(c, &s, VMCS_GUEST_ES_LIMIT, "not 0xffff, in virtual-8086 mode");
+			return fail_segment(c, &s, VMCS_GUEST_ES_LIMIT,
+					    "not 0xffff, in virtual-8086 mode");
 		if (s.access != 0xf3)
-			return fail_segment(c, &s, VMCS_GUEST_ES_ACCESS, "not 0xf3, in virtual-8086 mode");
+			return fail_segment(c, &s, VMCS_GUEST_ES_ACCESS,
+					    "not 0xf3, in virtual-8086 mode");
 	}
 	return true;
 }
@@ -258,7 +268,8 @@ static bool dpl_ok(const struct check *c, const struct segment *s)
 	if (s->nr == SS) {
 		if (!is_unrestricted(c) && s->dpl != s->rpl)
 			return false;
-		return s->dpl == 0 || (cs.type != 3 && (check_get(c, VMCS_GUEST_CR0) & CHECK_CR0_PE));
+		return s->dpl == 0 ||
+		       (cs.type != 3 && (check_get(c, VMCS_GUEST_CR0) & CHECK_CR0_PE));
 	}
 	return is_unrestricted(c) || !s->is_usable || s->type > 11 || s->dpl >= s->rpl;
 }
@@ -283,7 +294,8 @@ static bool check_common_access(const struct check *c, const struct segment *s)
 	if (s->access & ACCESS_RESERVED)
 		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS, "reserved bits are set");
 	if (!granularity_ok(s))
-		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS, "the granularity does not fit the limit");
+		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS,
+				    "the granularity does not fit the limit");
 	return true;
 }
 
@@ -292,12 +304,14 @@ static bool check_code_or_data(const struct check *c, const struct segment *s)
 	bool counts = s->nr == CS || s->is_usable;
 
 	if (counts && !type_ok(c, s))
-		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS, "a type that this register cannot have");
+		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS,
+				    "a type that this register cannot have");
 	if (counts && !(s->access & ACCESS_S))
 		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS, "a system segment");
 	/* SS's DPL counts even when it is unusable: it is the CPL. */
 	if ((counts || s->nr == SS) && !dpl_ok(c, s))
-		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS, "a DPL that does not fit CS, SS or the mode");
+		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS,
+				    "a DPL that does not fit CS, SS or the mode");
 	if (s->nr == CS && is_64(c) && (s->access & ACCESS_L) && (s->access & ACCESS_DB))
 		return fail_segment(c, s, VMCS_GUEST_ES_ACCESS, "L and D/B together");
 	return !counts || check_common_access(c, s);
@@ -305,7 +319,8 @@ static bool check_code_or_data(const struct check *c, const struct segment *s)
 
 static bool check_system(const struct check *c, const struct segment *s)
 {
-	bool is_right_type = s->nr == LDTR ? s->type == 2 : s->type == 11 || (s->type == 3 && !is_64(c));
+	bool is_right_type =
+		s->nr == LDTR ? s->type == 2 : s->type == 11 || (s->type == 3 && !is_64(c));
 
 	if (s->nr == LDTR && !s->is_usable)
 		return true;
@@ -368,7 +383,8 @@ static bool rflags_if_ok(const struct check *c, uint64_t val)
 
 static bool activity_ok(const struct check *c, uint64_t val)
 {
-	return val == ACTIVITY_ACTIVE || (val <= ACTIVITY_WAIT_SIPI && (c->cap->misc & MISC_ACTIVITY) >> (5 + val) & 1);
+	return val == ACTIVITY_ACTIVE ||
+	       (val <= ACTIVITY_WAIT_SIPI && (c->cap->misc & MISC_ACTIVITY) >> (5 + val) & 1);
 }
 
 static bool hlt_ok(const struct check *c, uint64_t val)
@@ -390,7 +406,8 @@ static bool activity_event_ok(const struct check *c, uint64_t val)
 	if (type < 0 || val == ACTIVITY_ACTIVE)
 		return true;
 	if (val == ACTIVITY_HLT)
-		return type == INTR_TYPE_EXTERNAL || type == INTR_TYPE_NMI || (type == 7 && vector == 0) ||
+		return type == INTR_TYPE_EXTERNAL || type == INTR_TYPE_NMI ||
+		       (type == 7 && vector == 0) ||
 		       (type == INTR_TYPE_HARDWARE && (vector == 1 || vector == 18));
 	if (val == ACTIVITY_SHUTDOWN)
 		return type == INTR_TYPE_NMI || (type == INTR_TYPE_HARDWARE && vector == 18);
@@ -440,8 +457,9 @@ static bool pending_reserved_ok(const struct check *c, uint64_t val)
 /* A trap after a single step is pending while an instruction's shadow or HLT holds it back. */
 static bool pending_step_ok(const struct check *c, uint64_t val)
 {
-	bool is_held = (check_get(c, VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_STI | BLOCKING_MOV_SS)) ||
-		       check_get(c, VMCS_GUEST_ACTIVITY_STATE) == ACTIVITY_HLT;
+	bool is_held =
+		(check_get(c, VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_STI | BLOCKING_MOV_SS)) ||
+		check_get(c, VMCS_GUEST_ACTIVITY_STATE) == ACTIVITY_HLT;
 	bool is_stepping = (check_get(c, VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
 			   !(check_get(c, VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF);
 
@@ -464,33 +482,35 @@ static bool pdpte_ok(const struct check *c, uint64_t val)
 }
 
 static const struct check_rule other_rules[] = {
-	RULE(VMCS_GUEST_GDTR_BASE, check_canonical, "not canonical"),
-	RULE(VMCS_GUEST_IDTR_BASE, check_canonical, "not canonical"),
-	RULE(VMCS_GUEST_GDTR_LIMIT, table_limit_ok, "bits 31:16 are not zero"),
-	RULE(VMCS_GUEST_IDTR_LIMIT, table_limit_ok, "bits 31:16 are not zero"),
-	RULE(VMCS_GUEST_RIP, rip_ok, "not canonical, or beyond 32 bits outside 64-bit code"),
-	RULE(VMCS_GUEST_RFLAGS, rflags_reserved_ok, "reserved bits are not as they must be"),
-	RULE(VMCS_GUEST_RFLAGS, rflags_vm_ok, "virtual-8086 mode where it cannot be"),
-	RULE(VMCS_GUEST_RFLAGS, rflags_if_ok, "an interrupt is injected and IF is zero"),
-	RULE(VMCS_GUEST_ACTIVITY_STATE, activity_ok, "a state that the CPU does not have"),
-	RULE(VMCS_GUEST_ACTIVITY_STATE, hlt_ok, "HLT, and SS's DPL is not zero"),
-	RULE(VMCS_GUEST_ACTIVITY_STATE, activity_blocking_ok, "not active, and blocking by STI or MOV SS"),
-	RULE(VMCS_GUEST_ACTIVITY_STATE, activity_event_ok, "an event is injected that this state does not take"),
-	RULE(VMCS_GUEST_INTERRUPTIBILITY, blocking_reserved_ok, "reserved bits are set"),
-	RULE(VMCS_GUEST_INTERRUPTIBILITY, blocking_both_ok, "blocking by STI and by MOV SS"),
-	RULE(VMCS_GUEST_INTERRUPTIBILITY, blocking_sti_ok, "blocking by STI, and IF is zero"),
-	RULE(VMCS_GUEST_INTERRUPTIBILITY, blocking_event_ok, "the event that is injected is blocked"),
-	RULE(VMCS_GUEST_INTERRUPTIBILITY, blocking_smi_ok, "blocking by SMI outside SMM"),
-	RULE(VMCS_GUEST_PENDING_DEBUG, pending_reserved_ok, "reserved bits are set"),
-	RULE(VMCS_GUEST_PENDING_DEBUG, pending_step_ok, "BS does not fit TF and BTF"),
-	RULE(VMCS_LINK_POINTER, link_ok, "not all ones and not the address of a page"),
+	RULE(GUEST_GDTR_BASE, check_canonical, "not canonical"),
+	RULE(GUEST_IDTR_BASE, check_canonical, "not canonical"),
+	RULE(GUEST_GDTR_LIMIT, table_limit_ok, "bits 31:16 are not zero"),
+	RULE(GUEST_IDTR_LIMIT, table_limit_ok, "bits 31:16 are not zero"),
+	RULE(GUEST_RIP, rip_ok, "not canonical, or beyond 32 bits outside 64-bit code"),
+	RULE(GUEST_RFLAGS, rflags_reserved_ok, "reserved bits are not as they must be"),
+	RULE(GUEST_RFLAGS, rflags_vm_ok, "virtual-8086 mode where it cannot be"),
+	RULE(GUEST_RFLAGS, rflags_if_ok, "an interrupt is injected and IF is zero"),
+	RULE(GUEST_ACTIVITY_STATE, activity_ok, "a state that the CPU does not have"),
+	RULE(GUEST_ACTIVITY_STATE, hlt_ok, "HLT, and SS's DPL is not zero"),
+	RULE(GUEST_ACTIVITY_STATE, activity_blocking_ok,
+	     "not active, and blocking by STI or MOV SS"),
+	RULE(GUEST_ACTIVITY_STATE, activity_event_ok,
+	     "an event is injected that this state does not take"),
+	RULE(GUEST_INTERRUPTIBILITY, blocking_reserved_ok, "reserved bits are set"),
+	RULE(GUEST_INTERRUPTIBILITY, blocking_both_ok, "blocking by STI and by MOV SS"),
+	RULE(GUEST_INTERRUPTIBILITY, blocking_sti_ok, "blocking by STI, and IF is zero"),
+	RULE(GUEST_INTERRUPTIBILITY, blocking_event_ok, "the event that is injected is blocked"),
+	RULE(GUEST_INTERRUPTIBILITY, blocking_smi_ok, "blocking by SMI outside SMM"),
+	RULE(GUEST_PENDING_DEBUG, pending_reserved_ok, "reserved bits are set"),
+	RULE(GUEST_PENDING_DEBUG, pending_step_ok, "BS does not fit TF and BTF"),
+	RULE(LINK_POINTER, link_ok, "not all ones and not the address of a page"),
 };
 
 static const struct check_rule pdpte_rules[] = {
-	RULE(VMCS_GUEST_PDPTE0, pdpte_ok, "reserved bits are set"),
-	RULE(VMCS_GUEST_PDPTE1, pdpte_ok, "reserved bits are set"),
-	RULE(VMCS_GUEST_PDPTE2, pdpte_ok, "reserved bits are set"),
-	RULE(VMCS_GUEST_PDPTE3, pdpte_ok, "reserved bits are set"),
+	RULE(GUEST_PDPTE0, pdpte_ok, "reserved bits are set"),
+	RULE(GUEST_PDPTE1, pdpte_ok, "reserved bits are set"),
+	RULE(GUEST_PDPTE2, pdpte_ok, "reserved bits are set"),
+	RULE(GUEST_PDPTE3, pdpte_ok, "reserved bits are set"),
 };
 
 bool check_guest(const struct check *c)

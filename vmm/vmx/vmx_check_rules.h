@@ -22,7 +22,7 @@ struct check_rule {
 	bool (*holds)(const struct check *c, uint64_t val);
 	const char *rule;
 };
-#define RULE(field, holds, rule) {field, #field + 5 /* without VMCS_ */, holds, rule}
+#define RULE(field, holds, rule) {VMCS_##field, #field, holds, rule}
 
 static inline uint64_t check_get(const struct check *c, uint32_t field)
 {
@@ -37,17 +37,17 @@ bool check_guest(const struct check *c);
 
 /* Values that several rules ask for. */
 bool check_canonical(const struct check *c, uint64_t val);
-bool check_phys(const struct check *c, uint64_t val);	/* no bit beyond the physical width */
-bool check_page(const struct check *c, uint64_t val);	/* such an address, of a page */
-bool check_pat(uint64_t val);				/* eight types that there are */
+bool check_phys(const struct check *c, uint64_t val); /* no bit beyond the physical width */
+bool check_page(const struct check *c, uint64_t val); /* such an address, of a page */
+bool check_pat(uint64_t val);			      /* eight types that there are */
 bool check_fixed(uint64_t val, uint64_t fixed0, uint64_t fixed1);
 
-#define CHECK_CR0_PE  BIT(0)
-#define CHECK_CR0_PG  BIT(31)
-#define CHECK_CR4_PAE BIT(5)
-#define CHECK_CR4_PCIDE BIT(17)
+#define CHECK_CR0_PE	 BIT(0)
+#define CHECK_CR0_PG	 BIT(31)
+#define CHECK_CR4_PAE	 BIT(5)
+#define CHECK_CR4_PCIDE	 BIT(17)
 #define CHECK_EFER_VALID 0xd01ull /* SCE LME LMA NXE */
-#define CHECK_EFER_LME BIT(8)
-#define CHECK_EFER_LMA BIT(10)
+#define CHECK_EFER_LME	 BIT(8)
+#define CHECK_EFER_LMA	 BIT(10)
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The scheduler on simulated time: a CPU that runs whom it is told to, for as long as it is told to. */
+/* The scheduler on simulated time: a CPU that runs whom it is told to, for as long as it is told
+ * to. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ static struct sim *make(void)
 	return s;
 }
 
-static struct task *add(struct sim *s, uint32_t weight, uint32_t cap, uint64_t run_for, uint64_t sleep_for)
+static struct task *add(struct sim *s, uint32_t weight, uint32_t cap, uint64_t run_for,
+			uint64_t sleep_for)
 {
 	struct task *t = &s->tasks[s->nr_tasks++];
 
@@ -128,8 +130,8 @@ static void expect_share(const struct task *t, uint64_t total, double share)
 	double got = (double)t->e.ran / (double)total;
 
 	if (got < share - 0.02 || got > share + 0.02)
-		fail_msg("weight %u, cap %u: got %.3f of the CPU, not %.3f", t->e.weight, t->e.cap_percent,
-			 got, share);
+		fail_msg("weight %u, cap %u: got %.3f of the CPU, not %.3f", t->e.weight,
+			 t->e.cap_percent, got, share);
 }
 
 static void shares_by_weight(void **state)
@@ -201,7 +203,8 @@ static void honours_caps_on_an_idle_cpu(void **state)
 static void honours_caps_among_others(void **state)
 {
 	struct sim *s = make();
-	struct task *capped = add(s, 1000, 30, 0, 0), *a = add(s, 100, 0, 0, 0), *b = add(s, 100, 0, 0, 0);
+	struct task *capped = add(s, 1000, 30, 0, 0), *a = add(s, 100, 0, 0, 0),
+		    *b = add(s, 100, 0, 0, 0);
 
 	(void)state;
 	simulate(s, 1000 * MS);
@@ -306,7 +309,8 @@ static void gives_one_that_slept_for_years_no_years_of_credit(void **state)
 		old->e.ran = busy->e.ran = 0;
 		sched_wake(&s->q, &old->e, s->now);
 		simulate(s, 20000 * MS);
-		assert_true(old->e.ran > 7000 * MS); /* behind by two slices of weight 1 at the worst */
+		assert_true(old->e.ran >
+			    7000 * MS); /* behind by two slices of weight 1 at the worst */
 		assert_true(busy->e.ran > 9000 * MS);
 		free(s);
 	}

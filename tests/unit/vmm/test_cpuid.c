@@ -29,7 +29,8 @@ static struct cpuid_answer host_of_ones(uint32_t leaf, uint32_t subleaf)
 	struct cpuid_answer a = {.eax = ~0u, .ebx = ~0u, .ecx = ~0u, .edx = ~0u};
 
 	if (leaf == 0)
-		a = (struct cpuid_answer){.eax = 0x40, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69};
+		a = (struct cpuid_answer){
+			.eax = 0x40, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69};
 	if (leaf == 0xd && subleaf >= 2)
 		a = (struct cpuid_answer){.eax = 64, .ebx = 576 + 64 * subleaf, .ecx = 2};
 	return a;
@@ -40,7 +41,8 @@ static struct cpuid_answer host_of_amd(uint32_t leaf, uint32_t subleaf)
 	struct cpuid_answer a = host_of_ones(leaf, subleaf);
 
 	if (leaf == 0)
-		a = (struct cpuid_answer){.eax = 0x10, .ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65};
+		a = (struct cpuid_answer){
+			.eax = 0x10, .ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65};
 	return a;
 }
 
@@ -102,23 +104,32 @@ static void hides_what_is_not_virtualised(void **state)
 	cpuid_build(&policy, host_of_ones, &conf);
 	/* MONITOR DS-CPL VMX SMX EIST TM2 CNXT-ID SDBG xTPR PDCM DCA, bit 16 */
 	assert_int_equal(ask(1, 0).ecx & 0x0005cdfc & ~BIT(13), 0);
-	assert_int_equal(ask(1, 0).edx & (BIT(10) | BIT(18) | BIT(21) | BIT(22) | BIT(29) | BIT(30) | BIT(31)), 0);
+	assert_int_equal(ask(1, 0).edx & (BIT(10) | BIT(18) | BIT(21) | BIT(22) | BIT(29) |
+					  BIT(30) | BIT(31)),
+			 0);
 	/* SGX HLE PQM MPX PQE RTM PT */
-	assert_int_equal(ask(7, 0).ebx & (BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(25)), 0);
+	assert_int_equal(
+		ask(7, 0).ebx & (BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(25)),
+		0);
 	/* PKU OSPKE WAITPKG CET-SS LA57 BUSLOCK ENQCMD SGX_LC PKS */
-	assert_int_equal(ask(7, 0).ecx & (BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) | BIT(24) | BIT(29) | BIT(30) | BIT(31)), 0);
+	assert_int_equal(ask(7, 0).ecx & (BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) | BIT(24) |
+					  BIT(29) | BIT(30) | BIT(31)),
+			 0);
 	/* MD_CLEAR HYBRID AMX CET-IBT IBRS STIBP L1D_FLUSH ARCH_CAP CORE_CAP SSBD */
-	assert_int_equal(ask(7, 0).edx & (BIT(10) | BIT(15) | BIT(20) | BIT(22) | BIT(24) | BIT(25) | 0xfc000000), 0);
+	assert_int_equal(ask(7, 0).edx & (BIT(10) | BIT(15) | BIT(20) | BIT(22) | BIT(24) |
+					  BIT(25) | 0xfc000000),
+			 0);
 	assert_int_equal(ask(0x80000001, 0).ecx & BIT(2), 0); /* SVM */
 	assert_int_equal(ask(0x80000008, 0).ebx & ~BIT(0), 0);
 	for (uint32_t leaf = 0; leaf < 0x20; leaf++) {
-		static const uint32_t empty[] = {3, 5, 8, 9, 0xa, 0xc, 0xe, 0xf, 0x10, 0x11, 0x12, 0x13, 0x14,
-						 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e};
+		static const uint32_t empty[] = {3,    5,    8,	   9,	 0xa,  0xc,  0xe,
+						 0xf,  0x10, 0x11, 0x12, 0x13, 0x14, 0x17,
+						 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e};
 
 		for (size_t i = 0; i < ARRAY_SIZE(empty); i++)
 			if (leaf == empty[i])
-				assert_true(!ask(leaf, 0).eax && !ask(leaf, 0).ebx && !ask(leaf, 0).ecx &&
-					    !ask(leaf, 0).edx);
+				assert_true(!ask(leaf, 0).eax && !ask(leaf, 0).ebx &&
+					    !ask(leaf, 0).ecx && !ask(leaf, 0).edx);
 	}
 	assert_int_equal(ask(6, 0).eax, BIT(2));
 	assert_int_equal(ask(6, 0).ecx, 0); /* no APERF, MPERF */

@@ -95,7 +95,8 @@ static void uses_the_largest_leaf_that_alignment_allows(void **state)
 	(void)state;
 	/* 4 KiB before a 2 MiB border, up to 4 KiB behind 2 GiB: every size on the way. */
 	assert_int_equal(ept_map(f->ept, GIB - 2 * MIB - 4096, 5 * GIB - 2 * MIB - 4096,
-				 GIB + 2 * MIB + 8192, RWX, EPT_WRITE_BACK), HV_OK);
+				 GIB + 2 * MIB + 8192, RWX, EPT_WRITE_BACK),
+			 HV_OK);
 	assert_true(ept_translate(f->ept, GIB - 2 * MIB - 1, &leaf));
 	assert_int_equal(leaf.size_bytes, 4096);
 	assert_int_equal(leaf.hpa, 5 * GIB - 2 * MIB - 1);
@@ -142,9 +143,10 @@ static void writes_entries_as_the_sdm_lays_them_out(void **state)
 
 	(void)state;
 	assert_int_equal(ept_map(f->ept, 0, 8 * GIB, 2 * MIB, RWX, EPT_WRITE_BACK), HV_OK);
-	assert_int_equal(ept_map(f->ept, 2 * MIB, 0xfee00000, 4096, EPT_READ | EPT_WRITE,
-				 EPT_UNCACHED), HV_OK);
-	assert_int_equal(raw_entry(f, 0, 1), 8 * GIB | 0xb7);	     /* large, WB, RWX */
+	assert_int_equal(
+		ept_map(f->ept, 2 * MIB, 0xfee00000, 4096, EPT_READ | EPT_WRITE, EPT_UNCACHED),
+		HV_OK);
+	assert_int_equal(raw_entry(f, 0, 1), 8 * GIB | 0xb7);	       /* large, WB, RWX */
 	assert_int_equal(raw_entry(f, 2 * MIB, 0), 0xfee00000 | 0x03); /* UC, RW */
 	assert_int_equal(raw_entry(f, 0, 2) & 0xfff, 0x07);
 	assert_int_equal(raw_entry(f, 4 * MIB, 1), 0); /* L1TF: no frame in what is not present */
@@ -160,7 +162,8 @@ static void writes_entries_as_the_apm_lays_them_out(void **state)
 	assert_int_equal(ept_map(f->ept, 0, 8 * GIB, 2 * MIB, RWX, EPT_WRITE_BACK), HV_OK);
 	assert_int_equal(ept_map(f->ept, 2 * MIB, 0xfee00000, 4096, EPT_READ, EPT_UNCACHED), HV_OK);
 	assert_int_equal(raw_entry(f, 0, 1), 8 * GIB | 0x87);
-	assert_int_equal(raw_entry(f, 2 * MIB, 0), BIT(63) | 0xfee00000 | 0x1d); /* NX PCD PWT U P */
+	assert_int_equal(raw_entry(f, 2 * MIB, 0),
+			 BIT(63) | 0xfee00000 | 0x1d); /* NX PCD PWT U P */
 	assert_int_equal(raw_entry(f, 0, 2) & 0xfff, 0x07);
 	assert_true(ept_translate(f->ept, 2 * MIB, &leaf));
 	assert_int_equal(leaf.hpa, 0xfee00000);
@@ -237,7 +240,8 @@ static void gives_tables_back_when_they_are_empty(void **state)
 	struct fixture *f = make(&ept_format_intel, EPT_WITH_1G);
 
 	(void)state;
-	assert_int_equal(ept_map(f->ept, 2 * MIB - 4096, 4096, 4 * MIB, RWX, EPT_WRITE_BACK), HV_OK);
+	assert_int_equal(ept_map(f->ept, 2 * MIB - 4096, 4096, 4 * MIB, RWX, EPT_WRITE_BACK),
+			 HV_OK);
 	assert_int_equal(ept_nr_pages(f->ept), 6);
 	assert_int_equal(ept_unmap(f->ept, 2 * MIB - 4096, 4096), HV_OK);
 	assert_int_equal(ept_nr_pages(f->ept), 5);

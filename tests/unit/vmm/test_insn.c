@@ -17,10 +17,10 @@
 #include "vmm/emulate.h"
 #include "vmm/insn.h"
 
-#define CF BIT(0)
-#define AF BIT(4)
-#define ZF BIT(6)
-#define DF BIT(10)
+#define CF	    BIT(0)
+#define AF	    BIT(4)
+#define ZF	    BIT(6)
+#define DF	    BIT(10)
 #define ARITH_FLAGS 0x8d5ull
 
 /* ---- the decoder ---- */
@@ -33,13 +33,14 @@ struct encoding {
 	struct insn want;
 };
 
-#define MEM(b, i, s, d)	   {.base = b, .index = i, .shift = s, .disp = d}
-#define NOWHERE		   MEM(INSN_NO_REG, INSN_NO_REG, 0, 0)
-#define RIP_REL(d)	   {.base = INSN_NO_REG, .index = INSN_NO_REG, .is_rip_relative = true, .disp = d}
-#define BY_REG(r, w)	   .source = INSN_SRC_REG, .reg = r, .reg_size = w
-#define BY_IMM(v)	   .source = INSN_SRC_IMM, .imm = (uint64_t)(v)
-#define NONE		   INSN_NO_REG
+#define MEM(b, i, s, d) {.base = b, .index = i, .shift = s, .disp = d}
+#define NOWHERE		MEM(INSN_NO_REG, INSN_NO_REG, 0, 0)
+#define RIP_REL(d)	{.base = INSN_NO_REG, .index = INSN_NO_REG, .is_rip_relative = true, .disp = d}
+#define BY_REG(r, w)	.source = INSN_SRC_REG, .reg = r, .reg_size = w
+#define BY_IMM(v)	.source = INSN_SRC_IMM, .imm = (uint64_t)(v)
+#define NONE		INSN_NO_REG
 
+/* clang-format off */
 static const struct encoding encodings[] = {
 	{"mov [rdi+0xb0], esi", INSN_MODE_64, 6, {0x89, 0xb7, 0xb0, 0, 0, 0},
 	 {.op = INSN_MOV, .size = 4, .addr_size = 8, .to_mem = true, BY_REG(REG_RSI, 4), .seg = SEG_DS,
@@ -119,6 +120,7 @@ static const struct encoding encodings[] = {
 	 {.op = INSN_MOVBE, .size = 2, .addr_size = 8, .to_mem = true, BY_REG(REG_RCX, 2), .seg = SEG_DS,
 	  .mem = MEM(REG_RAX, NONE, 0, 0)}},
 };
+/* clang-format on */
 
 static void expect_insn(const struct encoding *e, const struct insn *got)
 {
@@ -131,7 +133,8 @@ static void expect_insn(const struct encoding *e, const struct insn *got)
 		       got->is_lock == want->is_lock && got->seg == want->seg &&
 		       got->mem.base == want->mem.base && got->mem.index == want->mem.index &&
 		       got->mem.shift == want->mem.shift && got->mem.disp == want->mem.disp &&
-		       got->mem.is_rip_relative == want->mem.is_rip_relative && got->mode == e->mode;
+		       got->mem.is_rip_relative == want->mem.is_rip_relative &&
+		       got->mode == e->mode;
 
 	if (!is_same)
 		fail_msg("%s: decoded as %s, %u bytes", e->text, insn_name(got->op), got->len);
@@ -160,7 +163,8 @@ static void says_truncated_at_every_shorter_length(void **state)
 			struct insn got = {.len = 77};
 			enum hv_err err = insn_decode(e->bytes, len, e->mode, &got);
 
-			/* A group's opcode alone, without the ModRM that says which one, may be refused. */
+			/* A group's opcode alone, without the ModRM that says which one, may be
+			 * refused. */
 			if (err != HV_EPROTO && err != HV_ENOTSUP)
 				fail_msg("%s: %zu bytes of it were decoded", e->text, len);
 			assert_int_equal(got.len, 77);
@@ -174,24 +178,24 @@ static void refuses_what_is_not_ours(void **state)
 		enum insn_mode mode;
 		uint8_t bytes[15];
 	} rows[] = {
-		{INSN_MODE_64, {0x89, 0xc0}},		  /* mov eax, eax: no memory */
-		{INSN_MODE_64, {0xf0, 0x89, 0x00}},	  /* lock mov */
-		{INSN_MODE_64, {0xf0, 0x03, 0x00}},	  /* lock add eax, [rax] */
-		{INSN_MODE_64, {0xf0, 0x39, 0x00}},	  /* lock cmp */
-		{INSN_MODE_64, {0xf0, 0x0f, 0xba, 0x20, 1}}, /* lock bt */
-		{INSN_MODE_64, {0x11, 0x00}},		  /* adc */
-		{INSN_MODE_64, {0x0f, 0x6f, 0x00}},	  /* movq mm0, [rax] */
-		{INSN_MODE_64, {0x66, 0x0f, 0x6f, 0x00}}, /* movdqa */
+		{INSN_MODE_64, {0x89, 0xc0}},			/* mov eax, eax: no memory */
+		{INSN_MODE_64, {0xf0, 0x89, 0x00}},		/* lock mov */
+		{INSN_MODE_64, {0xf0, 0x03, 0x00}},		/* lock add eax, [rax] */
+		{INSN_MODE_64, {0xf0, 0x39, 0x00}},		/* lock cmp */
+		{INSN_MODE_64, {0xf0, 0x0f, 0xba, 0x20, 1}},	/* lock bt */
+		{INSN_MODE_64, {0x11, 0x00}},			/* adc */
+		{INSN_MODE_64, {0x0f, 0x6f, 0x00}},		/* movq mm0, [rax] */
+		{INSN_MODE_64, {0x66, 0x0f, 0x6f, 0x00}},	/* movdqa */
 		{INSN_MODE_64, {0xf2, 0x0f, 0x38, 0xf0, 0x00}}, /* crc32 */
-		{INSN_MODE_64, {0x66, 0x0f, 0xc3, 0x00}}, /* no such instruction */
-		{INSN_MODE_64, {0xc7, 0x48, 0, 0, 0, 0, 0}}, /* C7 /1 */
-		{INSN_MODE_64, {0xf7, 0x20}},		  /* mul */
-		{INSN_MODE_64, {0xff, 0x30}},		  /* push */
-		{INSN_MODE_64, {0x0f, 0xba, 0x18, 1}},	  /* 0F BA /3 */
-		{INSN_MODE_64, {0x48, 0x66, 0x89, 0x00}}, /* a prefix behind REX */
-		{INSN_MODE_64, {0xc5, 0xf8, 0x77}},	  /* VEX */
-		{INSN_MODE_32, {0x63, 0x00}},		  /* arpl */
-		{INSN_MODE_32, {0x48, 0x89, 0x00}},	  /* dec eax */
+		{INSN_MODE_64, {0x66, 0x0f, 0xc3, 0x00}},	/* no such instruction */
+		{INSN_MODE_64, {0xc7, 0x48, 0, 0, 0, 0, 0}},	/* C7 /1 */
+		{INSN_MODE_64, {0xf7, 0x20}},			/* mul */
+		{INSN_MODE_64, {0xff, 0x30}},			/* push */
+		{INSN_MODE_64, {0x0f, 0xba, 0x18, 1}},		/* 0F BA /3 */
+		{INSN_MODE_64, {0x48, 0x66, 0x89, 0x00}},	/* a prefix behind REX */
+		{INSN_MODE_64, {0xc5, 0xf8, 0x77}},		/* VEX */
+		{INSN_MODE_32, {0x63, 0x00}},			/* arpl */
+		{INSN_MODE_32, {0x48, 0x89, 0x00}},		/* dec eax */
 	};
 
 	(void)state;
@@ -245,22 +249,20 @@ extern char native_back[];
 #define STORE(n, r) "mov %" #r ", native_regs+8*" #n "(%rip)\n"
 #define ALL_BUT_RSP(f)                                                                             \
 	f(0, rax) f(1, rcx) f(2, rdx) f(3, rbx) f(5, rbp) f(6, rsi) f(7, rdi) f(8, r8) f(9, r9)    \
-	f(10, r10) f(11, r11) f(12, r12) f(13, r13) f(14, r14) f(15, r15)
+		f(10, r10) f(11, r11) f(12, r12) f(13, r13) f(14, r14) f(15, r15)
 
 __asm__(".text\n"
 	"native_run:\n"
 	"push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n"
 	"mov %rsp, native_rsp(%rip)\n"
-	"pushq native_regs+128(%rip)\npopfq\n"
-	ALL_BUT_RSP(LOAD)
-	"jmp *native_code(%rip)\n"
-	"native_back:\n"
-	ALL_BUT_RSP(STORE)
-	"pushfq\npopq native_regs+128(%rip)\n"
-	"cld\n"
-	"mov native_rsp(%rip), %rsp\n"
-	"pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\n"
-	"ret\n");
+	"pushq native_regs+128(%rip)\npopfq\n" ALL_BUT_RSP(
+		LOAD) "jmp *native_code(%rip)\n"
+		      "native_back:\n" ALL_BUT_RSP(
+			      STORE) "pushfq\npopq native_regs+128(%rip)\n"
+				     "cld\n"
+				     "mov native_rsp(%rip), %rsp\n"
+				     "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\n"
+				     "ret\n");
 
 struct machine { /* ours */
 	uint64_t regs[GUEST_REGS];
@@ -305,7 +307,8 @@ static enum hv_err machine_access(void *arg, enum emu_access access, uint64_t gv
 
 static struct emu_cpu cpu_of(struct machine *m)
 {
-	return (struct emu_cpu){m, machine_reg_get, machine_reg_set, machine_seg_base, machine_access};
+	return (struct emu_cpu){m, machine_reg_get, machine_reg_set, machine_seg_base,
+				machine_access};
 }
 
 static uint8_t *code_page, *data_page; /* below 4 GiB, so that 32-bit addresses reach them */
@@ -328,11 +331,16 @@ static uint64_t random64(void)
 	x ^= x >> 7;
 	x ^= x << 17;
 	switch (x >> 60) { /* often a value at an edge */
-	case 0: return 0;
-	case 1: return ~0ull;
-	case 2: return 0x8000000080008080ull;
-	case 3: return 0x7fffffff7fff7f7full;
-	default: return x;
+	case 0:
+		return 0;
+	case 1:
+		return ~0ull;
+	case 2:
+		return 0x8000000080008080ull;
+	case 3:
+		return 0x7fffffff7fff7f7full;
+	default:
+		return x;
 	}
 }
 
@@ -347,7 +355,8 @@ static void run_native(const uint8_t *bytes, size_t len)
 	native_run();
 }
 
-/* Run bytes for real from the state in native_regs and data_page, and by us; compare what they left. */
+/* Run bytes for real from the state in native_regs and data_page, and by us; compare what they
+ * left. */
 static void compare(const uint8_t *bytes, size_t len, uint64_t undefined_flags)
 {
 	static struct machine m;
@@ -363,7 +372,8 @@ static void compare(const uint8_t *bytes, size_t len, uint64_t undefined_flags)
 	memcpy(m.data, data_page, DATA_BYTES);
 
 	if (insn_decode(bytes, len, INSN_MODE_64, &insn) != HV_OK || insn.len != len)
-		fail_msg("%02x %02x %02x %02x: not decoded", bytes[0], bytes[1], bytes[2], bytes[3]);
+		fail_msg("%02x %02x %02x %02x: not decoded", bytes[0], bytes[1], bytes[2],
+			 bytes[3]);
 	run_native(bytes, len);
 	assert_int_equal(emulate(&insn, &cpu, 1000, &is_done), HV_OK);
 	assert_true(is_done);
@@ -371,11 +381,12 @@ static void compare(const uint8_t *bytes, size_t len, uint64_t undefined_flags)
 	for (unsigned i = 0; i < 16; i++)
 		if (m.regs[i] != native_regs[i])
 			fail_msg("%s %02x %02x %02x %02x %02x: register %u is %lx, the CPU has %lx",
-				 insn_name(insn.op), bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], i,
-				 m.regs[i], native_regs[i]);
+				 insn_name(insn.op), bytes[0], bytes[1], bytes[2], bytes[3],
+				 bytes[4], i, m.regs[i], native_regs[i]);
 	if ((m.regs[REG_RFLAGS] ^ native_regs[16]) & ARITH_FLAGS & ~undefined_flags)
 		fail_msg("%s %02x %02x %02x %02x: flags %lx, the CPU has %lx", insn_name(insn.op),
-			 bytes[0], bytes[1], bytes[2], bytes[3], m.regs[REG_RFLAGS], native_regs[16]);
+			 bytes[0], bytes[1], bytes[2], bytes[3], m.regs[REG_RFLAGS],
+			 native_regs[16]);
 	if (memcmp(m.data, data_page, DATA_BYTES))
 		fail_msg("%s: memory differs", insn_name(insn.op));
 }
@@ -392,14 +403,15 @@ static void randomize(void)
 
 struct form {
 	uint8_t nr_opcode, opcode[3];
-	int8_t group;	      /* ModRM's reg field, or -1: a register, all of them are tried */
-	uint8_t imm_bytes;    /* 4: as wide as the operand, up to 4 */
-	bool is_no_16;	      /* 66 is not allowed */
-	uint64_t undefined;   /* flags */
+	int8_t group;	    /* ModRM's reg field, or -1: a register, all of them are tried */
+	uint8_t imm_bytes;  /* 4: as wide as the operand, up to 4 */
+	bool is_no_16;	    /* 66 is not allowed */
+	uint64_t undefined; /* flags */
 };
 
 #define BT_UNDEFINED (ARITH_FLAGS & ~(CF | ZF))
 
+/* clang-format off */
 static const struct form forms[] = {
 	{1, {0x88}, -1, 0, false, 0},	  {1, {0x89}, -1, 0, false, 0},	   {1, {0x8a}, -1, 0, false, 0},
 	{1, {0x8b}, -1, 0, false, 0},	  {1, {0xc6}, 0, 1, false, 0},	   {1, {0xc7}, 0, 4, false, 0},
@@ -432,6 +444,7 @@ static const struct form forms[] = {
 	/* MOVBE is last: not every CPU has it */
 	{3, {0x0f, 0x38, 0xf0}, -1, 0, false, 0}, {3, {0x0f, 0x38, 0xf1}, -1, 0, false, 0},
 };
+/* clang-format on */
 
 /* prefixes REX/66, opcode, ModRM for [rbx + rsi*2 + disp8], SIB, disp8, immediate */
 static size_t assemble(uint8_t *at, const struct form *f, uint8_t rex, bool has_66, unsigned reg)
@@ -503,7 +516,8 @@ static void addresses_memory_as_the_cpu_does(void **state)
 	put_le32(rip_relative + 2, (uint32_t)(data_page + 8 - (code_page + 6)));
 	compare(rip_relative, 6, 0);
 
-	native_regs[REG_RBX] = (uint64_t)data_page | 0xabcd00000000ull; /* the upper half is cut off */
+	native_regs[REG_RBX] =
+		(uint64_t)data_page | 0xabcd00000000ull; /* the upper half is cut off */
 	native_regs[REG_RDI] = 0xffffffffffffffffull;
 	compare(addr32, 5, 0);
 
@@ -520,7 +534,8 @@ static void addresses_memory_as_the_cpu_does(void **state)
 static void moves_strings_as_the_cpu_does(void **state)
 {
 	static const uint8_t ops[] = {0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad};
-	static const uint8_t prefixes[][3] = {{0}, {0xf3}, {0xf3, 0x48}, {0x66, 0xf3}, {0x67, 0xf3}};
+	static const uint8_t prefixes[][3] = {
+		{0}, {0xf3}, {0xf3, 0x48}, {0x66, 0xf3}, {0x67, 0xf3}};
 
 	(void)state;
 	for (unsigned n = 0; n < 400; n++) {
@@ -586,8 +601,9 @@ static void keeps_finished_iterations_when_one_fails(void **state)
 
 static void changes_nothing_when_an_access_fails(void **state)
 {
-	static const uint8_t list[][4] = {
-		{0x8b, 0x03}, {0x01, 0x0b}, {0x03, 0x0b}, {0x87, 0x0b}, {0x0f, 0xb1, 0x0b}, {0xa4}, {0xac}};
+	static const uint8_t list[][4] = {{0x8b, 0x03}, {0x01, 0x0b},	    {0x03, 0x0b},
+					  {0x87, 0x0b}, {0x0f, 0xb1, 0x0b}, {0xa4},
+					  {0xac}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
@@ -618,7 +634,8 @@ static void adds_segment_bases_where_they_count(void **state)
 {
 	static const uint8_t store_fs[] = {0x64, 0x88, 0x03}, store_es[] = {0x26, 0x88, 0x03};
 	static const uint8_t store_bp[] = {0x88, 0x46, 0xfe};
-	static struct machine m = {.seg_bases = {[SEG_ES] = 0x100, [SEG_SS] = 0x200, [SEG_FS] = 0x300}};
+	static struct machine m = {
+		.seg_bases = {[SEG_ES] = 0x100, [SEG_SS] = 0x200, [SEG_FS] = 0x300}};
 	struct emu_cpu cpu = cpu_of(&m);
 	struct insn insn;
 	bool is_done;

@@ -60,15 +60,16 @@ static void resets_to_values_that_could_be_written(void **state)
 	msr_store_reset(store);
 	for (size_t i = 0; i < msr_nr_rows(); i++)
 		if (msr_row_at(i)->kind == MSR_STORED)
-			assert_true(msr_may_write(msr_row_at(i), msr_store_read(store, msr_row_at(i))));
+			assert_true(
+				msr_may_write(msr_row_at(i), msr_store_read(store, msr_row_at(i))));
 	assert_int_equal(msr_store_read(store, msr_find(0x2ff)), 0x806);
 }
 
 static void hides_what_cannot_be_kept(void **state)
 {
 	/* SPEC_CTRL, PRED_CMD, ARCH_CAPABILITIES, perfmon, RAPL, VMX, SMBASE, VM_CR, VM_HSAVE_PA */
-	static const uint32_t hidden[] = {0x48, 0x49, 0x10a, 0xc1, 0x186, 0x38f, 0x606, 0x480, 0x48b,
-					  0x9e, 0xc0010114, 0xc0010117, 0xe7, 0xe8};
+	static const uint32_t hidden[] = {0x48,	 0x49,	0x10a, 0xc1,	   0x186,      0x38f, 0x606,
+					  0x480, 0x48b, 0x9e,  0xc0010114, 0xc0010117, 0xe7,  0xe8};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
@@ -77,8 +78,9 @@ static void hides_what_cannot_be_kept(void **state)
 
 static void passes_only_what_the_backend_switches(void **state)
 {
-	static const uint32_t passed[] = {0x174, 0x175, 0x176, 0x277, 0xc0000081, 0xc0000082, 0xc0000083,
-					  0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103};
+	static const uint32_t passed[] = {0x174,      0x175,	  0x176,      0x277,
+					  0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
+					  0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103};
 	size_t at = 0;
 
 	(void)state;

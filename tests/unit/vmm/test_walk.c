@@ -73,7 +73,8 @@ static struct walk_state long_mode(uint64_t leaf)
 		.cr0 = PG | WP | 1, .cr3 = 0x1000, .cr4 = PAE, .efer = LMA | NXE, .gpa_bits = 40};
 }
 
-static void expect_gpa(const struct walk_state *s, uint64_t gva, enum walk_access access, uint64_t want)
+static void expect_gpa(const struct walk_state *s, uint64_t gva, enum walk_access access,
+		       uint64_t want)
 {
 	struct walk_fault fault;
 	uint64_t gpa = ~0ull;
@@ -101,7 +102,7 @@ static void is_the_identity_without_paging(void **state)
 	(void)state;
 	expect_gpa(&s, 0x12345678, WALK_WRITE, 0x12345678);
 	expect_gpa(&s, 0x100000010, WALK_READ, 0x10); /* linear addresses have 32 bits */
-	s.efer = LMA; /* means nothing without paging */
+	s.efer = LMA;				      /* means nothing without paging */
 	expect_gpa(&s, 0x100000010, WALK_READ, 0x10);
 }
 

@@ -44,8 +44,10 @@ static void make_capabilities(void)
 		.cpu2 = (uint64_t)0x7fffffff << 32,
 		.exit = ALLOWED(0x36dfb) & ~(BIT(31) << 32),
 		.entry = ALLOWED(0x11fb) & ~(BIT(31) << 32),
-		.cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff,
-		.cr4_fixed0 = 0x2000, .cr4_fixed1 = 0x3727ff,
+		.cr0_fixed0 = 0x80000021,
+		.cr0_fixed1 = 0xffffffff,
+		.cr4_fixed0 = 0x2000,
+		.cr4_fixed1 = 0x3727ff,
 		.ept_vpid = EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_AD,
 		.phys_bits = 46,
 	};
@@ -54,11 +56,14 @@ static void make_capabilities(void)
 static void make_controls(void)
 {
 	vmcs[VMCS_PIN_BASED] = 0x16 | PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMIS;
-	vmcs[VMCS_CPU_BASED] = 0x4006172 | CPU_HLT | CPU_TPR_SHADOW | CPU_IO_BITMAPS | CPU_MSR_BITMAPS | CPU_SECONDARY;
+	vmcs[VMCS_CPU_BASED] = 0x4006172 | CPU_HLT | CPU_TPR_SHADOW | CPU_IO_BITMAPS |
+			       CPU_MSR_BITMAPS | CPU_SECONDARY;
 	vmcs[VMCS_CPU_BASED2] = CPU2_EPT | CPU2_VPID | CPU2_UNRESTRICTED | CPU2_APIC_ACCESSES |
 				CPU2_APIC_REGISTERS | CPU2_INTERRUPT_DELIVERY;
-	vmcs[VMCS_EXIT_CONTROLS] = 0x36dfb | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTERRUPT | EXIT_CTL_LOAD_PAT | EXIT_CTL_LOAD_EFER;
-	vmcs[VMCS_ENTRY_CONTROLS] = 0x11fb | ENTRY_CTL_LOAD_DEBUG | ENTRY_CTL_GUEST_64 | ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER;
+	vmcs[VMCS_EXIT_CONTROLS] = 0x36dfb | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTERRUPT |
+				   EXIT_CTL_LOAD_PAT | EXIT_CTL_LOAD_EFER;
+	vmcs[VMCS_ENTRY_CONTROLS] = 0x11fb | ENTRY_CTL_LOAD_DEBUG | ENTRY_CTL_GUEST_64 |
+				    ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER;
 	vmcs[VMCS_IO_BITMAP_A] = 0x1000;
 	vmcs[VMCS_IO_BITMAP_B] = 0x2000;
 	vmcs[VMCS_MSR_BITMAP] = 0x3000;
@@ -216,8 +221,10 @@ static void with_ldt(void)
 
 static void with_lists(void)
 {
-	vmcs[VMCS_EXIT_MSR_STORE_COUNT] = vmcs[VMCS_EXIT_MSR_LOAD_COUNT] = vmcs[VMCS_ENTRY_MSR_LOAD_COUNT] = 2;
-	vmcs[VMCS_EXIT_MSR_STORE_ADDR] = vmcs[VMCS_EXIT_MSR_LOAD_ADDR] = vmcs[VMCS_ENTRY_MSR_LOAD_ADDR] = 0x8010;
+	vmcs[VMCS_EXIT_MSR_STORE_COUNT] = vmcs[VMCS_EXIT_MSR_LOAD_COUNT] =
+		vmcs[VMCS_ENTRY_MSR_LOAD_COUNT] = 2;
+	vmcs[VMCS_EXIT_MSR_STORE_ADDR] = vmcs[VMCS_EXIT_MSR_LOAD_ADDR] =
+		vmcs[VMCS_ENTRY_MSR_LOAD_ADDR] = 0x8010;
 }
 
 static void shadowed_by_sti(void)
@@ -230,7 +237,7 @@ static void shadowed_by_sti(void)
 struct row {
 	void (*before)(void);
 	uint32_t field;
-	uint64_t flip; /* bits to change in it */
+	uint64_t flip;	  /* bits to change in it */
 	const char *want; /* in the sentence */
 };
 
@@ -409,10 +416,10 @@ static void finds_each_broken_rule_by_name(void **state)
 
 static void passes_states_that_are_right(void **state)
 {
-	static void (*const states[])(void) = {none, real_mode, protected_mode, pae, restricted, v86,
-					       injects_page_fault, injects_interrupt, injects_nmi,
-					       injects_int3, halted, shut_down, with_ldt, with_lists,
-					       shadowed_by_sti};
+	static void (*const states[])(void) = {
+		none,	real_mode,	    protected_mode,    pae,	    restricted,
+		v86,	injects_page_fault, injects_interrupt, injects_nmi, injects_int3,
+		halted, shut_down,	    with_ldt,	       with_lists,  shadowed_by_sti};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
@@ -501,8 +508,9 @@ static void says_field_value_and_rule(void **state)
 	(void)state;
 	make();
 	vmcs[VMCS_GUEST_RIP] = 0x8000000000000000;
-	assert_string_equal(check(), "GUEST_RIP is 0x8000000000000000: not canonical, or beyond 32 bits "
-				     "outside 64-bit code");
+	assert_string_equal(check(),
+			    "GUEST_RIP is 0x8000000000000000: not canonical, or beyond 32 bits "
+			    "outside 64-bit code");
 }
 
 int main(void)

@@ -31,6 +31,18 @@ agent-y :=
 billetd-y :=
 billetctl-y :=
 
+# ---- objects: one pattern a flavour -------------------------------------------------------------
+
+# $(call objects,FLAVOUR,FILES) -> build/FLAVOUR/path/file.o
+objects = $(patsubst %,$(B)/$(1)/%.o,$(basename $(2)))
+
+define flavour # NAME CC-variable FLAGS-variable
+$(B)/$(1)/%.o: %.c
+	$$(call say,CC,$$@)mkdir -p $$(@D) && $$($(2)) $$($(3)) $$(FLAGS_$$(<:.c=)) -MMD -MP -c -o $$@ $$<
+$(B)/$(1)/%.o: %.S
+	$$(call say,AS,$$@)mkdir -p $$(@D) && $$($(2)) $$($(3)) $$(FLAGS_$$(<:.S=)) -D__ASSEMBLER__ -MMD -MP -c -o $$@ $$<
+endef
+
 .PHONY: all run test unit fuzz guest system bench iso layers format clean
 all:
 
@@ -46,10 +58,7 @@ format:
 layers:
 	tools/build/layers
 
-# ---- objects: one pattern a flavour -------------------------------------------------------------
-
-# $(call objects,FLAVOUR,FILES) -> build/FLAVOUR/path/file.o
-objects = $(patsubst %,$(B)/$(1)/%.o,$(basename $(2)))
+# ---- flavours -----------------------------------------------------------------------------------
 
 HOST_CC  := gcc
 HOST_FLAGS := -std=gnu11 -O1 -g -I. -DBILLET_HOST=1 -fno-omit-frame-pointer \
@@ -67,12 +76,6 @@ TOOL_CC := gcc
 TOOL_FLAGS := -std=gnu11 -O2 -g -I. -fstack-protector-strong -D_FORTIFY_SOURCE=2 -D_GNU_SOURCE \
         -DBILLET_VERSION='"$(VERSION)"' $(WARN)
 
-define flavour # NAME CC-variable FLAGS-variable
-$(B)/$(1)/%.o: %.c
-	$$(call say,CC,$$@)mkdir -p $$(@D) && $$($(2)) $$($(3)) $$(FLAGS_$$(<:.c=)) -MMD -MP -c -o $$@ $$<
-$(B)/$(1)/%.o: %.S
-	$$(call say,AS,$$@)mkdir -p $$(@D) && $$($(2)) $$($(3)) $$(FLAGS_$$(<:.S=)) -D__ASSEMBLER__ -MMD -MP -c -o $$@ $$<
-endef
 $(eval $(call flavour,kernel,KERNEL_CC,KERNEL_FLAGS))
 $(eval $(call flavour,host,HOST_CC,HOST_FLAGS))
 $(eval $(call flavour,fuzz,FUZZ_CC,FUZZ_FLAGS))

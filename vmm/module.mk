@@ -39,8 +39,8 @@ control-pure := vmm/control.c vmm/control_vm.c vmm/control_check.c vmm/control_i
         vmm/images.c vmm/console.c
 kernel-y += $(control-pure) vmm/control_machine.c vmm/node_info.c
 pure-y += $(control-pure)
-kernel-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c
-pure-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c
+kernel-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c vmm/vmx/vmx_check_seg.c
+pure-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c vmm/vmx/vmx_check_seg.c
 
 # VMs: their life, their CPUs, what their exits mean
 kernel-y += vmm/vmm.c vmm/run.c vmm/vcpu.c vmm/vm.c vmm/vm_memory.c vmm/boot.c vmm/board.c \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What vmx_check.c (controls and host) and vmx_check_guest.c share. */
+/* What vmx_check.c (controls and host), vmx_check_guest.c and vmx_check_seg.c share. */
 #ifndef VMM_VMX_VMX_CHECK_RULES_H
 #define VMM_VMX_VMX_CHECK_RULES_H
 
@@ -34,6 +34,7 @@ bool check_fail(const struct check *c, uint32_t field, const char *name, const c
 bool check_rules(const struct check *c, const struct check_rule *rules, size_t nr_rules);
 
 bool check_guest(const struct check *c);
+bool check_segments(const struct check *c);
 
 /* Values that several rules ask for. */
 bool check_canonical(const struct check *c, uint64_t val);
@@ -49,5 +50,23 @@ bool check_fixed(uint64_t val, uint64_t fixed0, uint64_t fixed1);
 #define CHECK_EFER_VALID 0xd01ull /* SCE LME LMA NXE */
 #define CHECK_EFER_LME	 BIT(8)
 #define CHECK_EFER_LMA	 BIT(10)
+
+#define CHECK_RFLAGS_VM BIT(17)
+
+/* What mode the guest is in, or may be. */
+static inline bool check_is_64(const struct check *c)
+{
+	return c->entry & ENTRY_CTL_GUEST_64;
+}
+
+static inline bool check_is_unrestricted(const struct check *c)
+{
+	return c->cpu2 & CPU2_UNRESTRICTED;
+}
+
+static inline bool check_is_v86(const struct check *c)
+{
+	return check_get(c, VMCS_GUEST_RFLAGS) & CHECK_RFLAGS_VM;
+}
 
 #endif

@@ -158,6 +158,14 @@ static void place(const struct sched_queue *q, struct sched_entity *e)
 		e->vtime = highest;
 }
 
+/* Whether e is so far behind the one that has the CPU that it takes it over. */
+static bool is_due(const struct sched_queue *q, const struct sched_entity *e,
+		   const struct sched_entity *holder)
+{
+	return ahead(holder->vtime, e->vtime) >
+	       (int64_t)virtual_time(q->granularity, SCHED_WEIGHT_DEFAULT);
+}
+
 /* ---- the calls ---- */
 
 bool sched_wake(struct sched_queue *q, struct sched_entity *e, uint64_t now)
@@ -171,8 +179,7 @@ bool sched_wake(struct sched_queue *q, struct sched_entity *e, uint64_t now)
 	/* One that was alone runs without a timer: it must be picked anew to get one. */
 	if (!q->running || was_alone || e->state == SCHED_THROTTLED)
 		return true;
-	return ahead(q->running->vtime, e->vtime) >
-	       ahead(virtual_time(q->granularity, SCHED_WEIGHT_DEFAULT), 0);
+	return is_due(q, e, q->running);
 }
 
 static void release_throttled(struct sched_queue *q, uint64_t now)
@@ -199,15 +206,27 @@ static uint64_t next_look(const struct sched_queue *q, uint64_t now)
 	return until;
 }
 
+/* The least virtual time; but one that was only interrupted keeps its slice, for a change is dear.
+ */
+static struct sched_entity *choose(struct sched_queue *q, uint64_t now)
+{
+	struct sched_entity *first = entity_of(q->runnable.next), *last = q->interrupted;
+
+	q->interrupted = NULL;
+	if (last && now < q->slice_end && !is_due(q, first, last))
+		return last;
+	q->slice_end = now + q->slice;
+	return first;
+}
+
 struct sched_entity *sched_pick(struct sched_queue *q, uint64_t now, uint64_t *until)
 {
 	ASSERT(!q->running);
 	release_throttled(q, now);
 	if (!list_is_empty(&q->runnable)) {
-		q->running = entity_of(q->runnable.next);
+		q->running = choose(q, now);
 		list_remove(&q->running->queued);
 		q->running->state = SCHED_RUNNING;
-		q->slice_end = now + q->slice;
 		advance_min_vtime(q);
 	}
 	*until = next_look(q, now);
@@ -239,7 +258,10 @@ static struct sched_entity *stop_running(struct sched_queue *q)
 
 void sched_put_back(struct sched_queue *q, uint64_t now)
 {
-	insert(q, stop_running(q), now);
+	struct sched_entity *e = stop_running(q);
+
+	insert(q, e, now);
+	q->interrupted = e->state == SCHED_RUNNABLE ? e : NULL;
 }
 
 void sched_block(struct sched_queue *q)
@@ -250,6 +272,8 @@ void sched_block(struct sched_queue *q)
 void sched_remove(struct sched_queue *q, struct sched_entity *e)
 {
 	ASSERT(e != q->running);
+	if (q->interrupted == e)
+		q->interrupted = NULL;
 	if (e->state == SCHED_RUNNABLE)
 		q->nr_runnable--;
 	list_remove(&e->queued);

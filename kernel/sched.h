@@ -39,6 +39,7 @@ struct sched_queue {
 	uint64_t min_vtime;
 	uint64_t slice, period, granularity; /* ticks */
 	uint64_t slice_end;		     /* of the running one */
+	struct sched_entity *interrupted;    /* put back before that; goes on when nobody is due */
 	uint32_t nr_runnable;		     /* with the running one */
 };
 

@@ -64,6 +64,7 @@ static void check(const struct world *w)
 	expect(count_list(w, &w->q.throttled, SCHED_THROTTLED) == nr[SCHED_THROTTLED]);
 	expect(w->q.nr_runnable == nr[SCHED_RUNNABLE] + nr[SCHED_RUNNING]);
 	expect(ran == w->ran);
+	expect(!w->q.interrupted || w->q.interrupted->state == SCHED_RUNNABLE);
 }
 
 static void pick(struct world *w)

@@ -275,6 +275,31 @@ static void asks_for_a_new_pick_when_it_is_no_longer_alone(void **state)
 	free(s);
 }
 
+static void lets_an_interrupted_one_finish_its_slice(void **state)
+{
+	struct sim *s = make();
+	struct sched_entity *first;
+	uint64_t until, begin = s->now;
+
+	(void)state;
+	add(s, 100, 0, 0, 0);
+	add(s, 100, 0, 0, 0);
+	first = sched_pick(&s->q, s->now, &until);
+	assert_int_equal(until, begin + 10 * MS);
+	for (unsigned i = 1; i < 10; i++) { /* a kick each 100 us */
+		s->now += MS / 10;
+		assert_false(sched_charge(&s->q, MS / 10, s->now));
+		sched_put_back(&s->q, s->now);
+		assert_ptr_equal(sched_pick(&s->q, s->now, &until), first);
+		assert_int_equal(until, begin + 10 * MS);
+	}
+	s->now = begin + 10 * MS;
+	assert_true(sched_charge(&s->q, 9 * MS + MS / 10, s->now));
+	sched_put_back(&s->q, s->now);
+	assert_ptr_not_equal(sched_pick(&s->q, s->now, &until), first);
+	free(s);
+}
+
 static void runs_a_waking_one_at_once_among_busy_ones(void **state)
 {
 	struct sim *s = make();
@@ -369,6 +394,7 @@ int main(void)
 		cmocka_unit_test(takes_overruns_off_the_next_budget),
 		cmocka_unit_test(runs_one_alone_without_a_tick),
 		cmocka_unit_test(asks_for_a_new_pick_when_it_is_no_longer_alone),
+		cmocka_unit_test(lets_an_interrupted_one_finish_its_slice),
 		cmocka_unit_test(runs_a_waking_one_at_once_among_busy_ones),
 		cmocka_unit_test(gives_one_that_slept_for_years_no_years_of_credit),
 		cmocka_unit_test(wraps_virtual_time_without_harm),

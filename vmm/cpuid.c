@@ -341,20 +341,6 @@ static void fill_hypervisor(const struct build *b)
 	b->t->hv[1].ebx = b->conf->lapic_hz / 1000;
 }
 
-/* Control bits that stand for features; the rest every CPU with long mode has. */
-static uint64_t cr4_of(const struct cpuid_policy *t)
-{
-	uint64_t cr4 = 0x7ff; /* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
-
-	cr4 |= t->basic[7].ecx & BIT(2) ? BIT(11) : 0;	/* UMIP */
-	cr4 |= t->basic[7].ebx & BIT(0) ? BIT(16) : 0;	/* FSGSBASE */
-	cr4 |= t->basic[1].ecx & BIT(17) ? BIT(17) : 0; /* PCIDE */
-	cr4 |= t->basic[1].ecx & L1_ECX_XSAVE ? BIT(18) : 0;
-	cr4 |= t->basic[7].ebx & BIT(7) ? BIT(20) : 0;	/* SMEP */
-	cr4 |= t->basic[7].ebx & BIT(20) ? BIT(21) : 0; /* SMAP */
-	return cr4;
-}
-
 void cpuid_build(struct cpuid_policy *out, cpuid_fn *host, const struct cpuid_conf *conf)
 {
 	struct build b = {.t = out, .host = host, .conf = conf};
@@ -373,17 +359,11 @@ void cpuid_build(struct cpuid_policy *out, cpuid_fn *host, const struct cpuid_co
 	fill_xstate(&b);
 	fill_time(&b);
 	fill_hypervisor(&b);
-	out->cr4_valid = cr4_of(out);
 }
 
 uint64_t cpuid_xcr0_valid(const struct cpuid_policy *policy)
 {
 	return policy->xcr0_valid;
-}
-
-uint64_t cpuid_cr4_valid(const struct cpuid_policy *policy)
-{
-	return policy->cr4_valid;
 }
 
 /* ---- the exit path ---- */

@@ -65,7 +65,7 @@ struct cpuid_policy {
 	struct cpuid_answer xstate1;   /* leaf 0xd, subleaf 1 */
 	struct cpuid_answer xstate[CPUID_XSTATES];
 	struct cpuid_answer hv[2]; /* CPUID_HV_BASE, CPUID_HV_TIMING */
-	uint64_t xcr0_valid, cr4_valid;
+	uint64_t xcr0_valid;
 	bool is_intel;
 };
 
@@ -80,9 +80,8 @@ void cpuid_host_init(void); /* boot CPU, once virt_caps is filled and the TSC ca
 void cpuid_answer(const struct cpuid_policy *policy, const struct cpuid_ctx *ctx, uint32_t leaf,
 		  uint32_t subleaf, struct cpuid_answer *out);
 
-/* Bits that a guest with this CPUID may set; others are #GP. Combinations are the caller's. */
+/* Bits of XCR0 that a guest may set; others are #GP. Combinations are the caller's. */
 uint64_t cpuid_xcr0_valid(const struct cpuid_policy *policy);
-uint64_t cpuid_cr4_valid(const struct cpuid_policy *policy);
 
 /*
  * cpuid_tsc_ratio - TSC frequency as crystal * numerator / denominator

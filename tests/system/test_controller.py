@@ -606,6 +606,33 @@ def pollers_that_hang_up_are_forgotten(c):
 
 
 @test
+def slow_transfers_and_long_polls_outlast_the_idle_timeout(c):
+    c.kill(signal.SIGTERM)
+    c.options += ["--idle-timeout", "2"]
+    c.start()
+    node = ready_node(c)
+    content = random.Random(5).randbytes(8 << 20)
+    c.image("k", content=content)
+    c.vm("v")
+    gen = generation(node)
+    equal(node.call("GET", f"/desired?gen={gen}&wait=4").status, 204, "a poll longer than the timeout")
+    slow = http.client.HTTPSConnection("127.0.0.1", c.port, timeout=10, context=node.connection.context())
+    slow.request("GET", "/agent/v1/blobs/" + hashlib.sha256(content).hexdigest())
+    response, got = slow.getresponse(), b""
+    while piece := response.read(1 << 20):
+        got += piece
+        time.sleep(0.6)
+    check(got == content, f"{len(got)} of {len(content)} bytes came")
+    time.sleep(3.5)
+    try:
+        slow.request("GET", "/healthz")
+        slow.getresponse()
+        raise AssertionError("an idle connection is still open")
+    except (OSError, http.client.HTTPException):
+        pass
+
+
+@test
 def common_clients_are_served(c):
     def run(*args, **options):
         return subprocess.run(args, capture_output=True, timeout=20, **options)

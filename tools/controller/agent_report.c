@@ -102,7 +102,8 @@ static bool count_usage(struct call *c, const struct report *r, int64_t now,
 				  (unsigned long long)u->seq, u->boot_id);
 			break;
 		case LEDGER_NOT_YOURS:
-			counts->refused++;
+			if (counts->refused++ > 0)
+				break; /* one line a report says it */
 			audit_add(c->d, EVENT_ERROR, "usage_refused", "billetd", c->node, NULL,
 				  "record %llu is about VM %s, which is not this node's",
 				  (unsigned long long)u->seq, u->vm);

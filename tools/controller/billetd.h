@@ -30,6 +30,7 @@ struct options {
 	uint32_t report_interval_ms;
 	int64_t node_cert_s;
 	unsigned int max_connections;
+	int idle_s; /* a connection on which nothing moves for so long is closed */
 };
 
 struct waiter;

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/bufferevent.h>
+
 #include "tools/controller/auth.h"
 #include "tools/controller/idempotency.h"
 #include "tools/controller/say.h"
@@ -190,10 +192,36 @@ void http_run(struct billetd *d, struct evhttp_request *req, int64_t deadline_ms
 	free(c.json.at);
 }
 
+/*
+ * A connection is closed when nothing is read from it for a while; but while a request is answered,
+ * which may take long for a big blob or a long poll, nothing is to be read. What has to move then
+ * is the answer.
+ */
+static void set_patience(struct evhttp_request *req, const struct timeval *read,
+			 const struct timeval *write)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(req);
+
+	if (connection)
+		bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), read,
+					 write);
+}
+
+static void on_answered(struct evhttp_request *req, void *arg)
+{
+	struct billetd *d = arg;
+	struct timeval idle = {.tv_sec = d->options.idle_s};
+
+	set_patience(req, &idle, &idle);
+}
+
 void http_handle(struct evhttp_request *req, void *billetd)
 {
 	struct billetd *d = billetd;
+	struct timeval idle = {.tv_sec = d->options.idle_s};
 
+	set_patience(req, NULL, &idle);
+	evhttp_request_set_on_complete_cb(req, on_answered, d);
 	http_run(d, req, 0, true);
 	wait_wake_pending(d);
 }

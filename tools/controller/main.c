@@ -34,6 +34,7 @@ static const char usage[] =
 	"  --node-cert-lifetime S     how long nodes' certificates live (default 2592000, 30 "
 	"days)\n"
 	"  --max-connections N        default 1024\n"
+	"  --idle-timeout S           close a connection on which nothing moves (default 120)\n"
 	"  --log-level LEVEL          err, warn, info (default) or dbg\n"
 	"  --help, --version\n"
 	"\n"
@@ -47,6 +48,7 @@ enum option_id {
 	OPT_INTERVAL,
 	OPT_LIFETIME,
 	OPT_CONNECTIONS,
+	OPT_IDLE,
 	OPT_LEVEL,
 	OPT_HELP,
 	OPT_VERSION
@@ -59,6 +61,7 @@ static const struct option long_options[] = {
 	{"report-interval", required_argument, NULL, OPT_INTERVAL},
 	{"node-cert-lifetime", required_argument, NULL, OPT_LIFETIME},
 	{"max-connections", required_argument, NULL, OPT_CONNECTIONS},
+	{"idle-timeout", required_argument, NULL, OPT_IDLE},
 	{"log-level", required_argument, NULL, OPT_LEVEL},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -109,7 +112,8 @@ static void read_options(struct options *o, int argc, char **argv)
 			      .listen = "127.0.0.1:8443",
 			      .report_interval_ms = 10000,
 			      .node_cert_s = 30 * 86400,
-			      .max_connections = 1024};
+			      .max_connections = 1024,
+			      .idle_s = 120};
 	add_name(o, "localhost");
 	add_name(o, "127.0.0.1");
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -134,6 +138,9 @@ static void read_options(struct options *o, int argc, char **argv)
 		case OPT_CONNECTIONS:
 			o->max_connections =
 				(unsigned int)number_option("max-connections", optarg, 1, 100000);
+			break;
+		case OPT_IDLE:
+			o->idle_s = (int)number_option("idle-timeout", optarg, 1, 86400);
 			break;
 		case OPT_LEVEL:
 			if (!say_parse_level(optarg, &level))

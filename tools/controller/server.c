@@ -23,7 +23,6 @@
 #define BODY_MAX                                                                                   \
 	((ssize_t)9 << 20) /* above what any route takes, so that the route can say what it takes  \
 			    */
-#define IDLE_S	    120	   /* longer than any long poll */
 #define BACKLOG	    128
 #define DRAIN_MS    250 /* for answers on their way out when it is told to stop */
 #define EXPIRE_S    5
@@ -175,7 +174,7 @@ bool server_start(struct billetd *d)
 						    EVHTTP_REQ_DELETE);
 	evhttp_set_max_headers_size(d->http, HEADERS_MAX);
 	evhttp_set_max_body_size(d->http, BODY_MAX);
-	evhttp_set_timeout(d->http, IDLE_S);
+	evhttp_set_timeout(d->http, d->options.idle_s);
 	evhttp_set_default_content_type(d->http, NULL);
 	evhttp_set_bevcb(d->http, new_connection, d);
 	evhttp_set_gencb(d->http, http_handle, d);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The LAPIC by its registers, its delivery rules and its timer; numbers are the SDM's. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -270,6 +273,67 @@ static void asks_for_one_kick_until_it_has_looked(void **state)
 	(void)lapic_sync(&f->l);
 	assert_false(lapic_has_posted(&f->l));
 	assert_true(lapic_post(&f->l, 0x41, false));
+}
+
+#define ROUNDS 300000u
+
+/* Posts its vector once a round; a round ends when both posters' vectors were taken. */
+struct poster {
+	struct lapic *l;
+	uint8_t vector;
+	uint32_t *round; /* atomic */
+	uint32_t nr_kicks;
+};
+
+static void *post_each_round(void *arg)
+{
+	struct poster *p = arg;
+
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		while (__atomic_load_n(p->round, __ATOMIC_ACQUIRE) < i)
+			sched_yield();
+		p->nr_kicks += lapic_post(p->l, p->vector, false);
+	}
+	return NULL;
+}
+
+static void take_two(struct lapic *l)
+{
+	for (int taken = 0; taken < 2;) {
+		int vector;
+
+		(void)lapic_sync(l);
+		vector = lapic_pending(l);
+		if (vector < 0) {
+			sched_yield();
+			continue;
+		}
+		lapic_accept(l, (uint8_t)vector);
+		(void)lapic_eoi(l);
+		taken++;
+	}
+}
+
+static void loses_no_post_of_other_cpus(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t round = 0;
+	struct poster posters[2] = {{&f->l, 0x43, &round, 0}, {&f->l, 0xc4, &round, 0}};
+	pthread_t threads[2];
+
+	alarm(60); /* a round with a lost post does not end */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, post_each_round, &posters[i]),
+				 0);
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		__atomic_store_n(&round, i, __ATOMIC_RELEASE);
+		take_two(&f->l);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	alarm(0);
+	assert_int_equal(lapic_rvi(&f->l), -1);
+	assert_true(posters[0].nr_kicks + posters[1].nr_kicks >= ROUNDS);
 }
 
 static void delivers_the_highest_class_first_and_nests(void **state)
@@ -604,6 +668,7 @@ int main(void)
 		TEST_X2APIC(keeps_its_mode_through_init),
 		TEST(takes_nothing_while_software_disabled),
 		TEST_ON(asks_for_one_kick_until_it_has_looked),
+		TEST_ON(loses_no_post_of_other_cpus),
 		TEST_ON(delivers_the_highest_class_first_and_nests),
 		TEST_ON(holds_back_what_tpr_covers),
 		TEST_ON(tells_the_ioapic_of_level_interrupts_only),

@@ -260,6 +260,25 @@ def an_approval_is_for_one_key(c):
 
 
 @test
+def a_stranger_with_a_token_cannot_take_a_nodes_place(c):
+    node = ready_node(c)
+    thief = Node(c, c.join_token("other", uses=2), machine=node.machine)
+    for _ in range(2):
+        reply = thief.enroll(node={**thief.info(), "cpus": 64})
+        equal((reply.status, reply.json["node_id"]), (202, node.id))
+    equal(c.ok("GET", "/v1/join-tokens/other")["used"], 1, "one machine counts once")
+    equal(c.ok("GET", "/v1/nodes/host1")["cpus"], 2, "the node is as it was")
+    equal(node.report().status, 200, "its certificate counts")
+    node.new_key()
+    equal(node.enroll().status, 201, "its token does, too")
+    equal(c.ok("GET", "/v1/nodes/host1")["state"], "ready")
+    thief.enroll()
+    c.ok("POST", "/v1/nodes/host1/approve", {"fingerprint": thief.fingerprint})
+    equal(thief.enroll().status, 201, "a person said so")
+    equal(node.report().code, "certificate_superseded")
+
+
+@test
 def join_tokens_end_by_use_by_time_and_by_hand(c):
     token = c.join_token("once", auto_approve=True)
     first = Node(c, token)

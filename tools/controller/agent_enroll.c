@@ -21,11 +21,12 @@ struct join_token {
 	bool auto_approve, has_uses_left;
 };
 
-struct applicant { /* a row of nodes, as far as enrolment goes */
-	char id[ID_TEXT_MAX];
-	char join_token[ID_TEXT_MAX];
-	char approved[SHA256_TEXT_MAX], fingerprint[SHA256_TEXT_MAX];
-	bool is_enrolled, is_removed;
+struct applicant { /* a machine and its node, as far as enrolment goes */
+	char node[ID_TEXT_MAX];
+	char approved[SHA256_TEXT_MAX]; /* the key that was approved; empty: none yet */
+	bool is_known;			/* there is a node for it */
+	bool is_admitted;		/* this token has counted it */
+	bool is_settled;		/* with this token it had a certificate */
 };
 
 static bool refuse(struct call *c, const char *code, const char *what)
@@ -68,29 +69,44 @@ static bool find_token(struct call *c, const char *secret, struct join_token *t)
 	return true;
 }
 
-static bool find_applicant(struct call *c, const struct enroll_request *r,
-			   const struct join_token *t, struct applicant *a)
+static void find_node(struct call *c, const char *machine, struct applicant *a)
 {
 	struct db *db = &c->d->db;
-	/* First whom this token admitted, then who is a node already; the newest of them. */
-	sqlite3_stmt *q = db_query(
-		db,
-		"SELECT id, join_token, approved_fingerprint, fingerprint, enrolled, removed_ms IS "
-		"NOT NULL"
-		" FROM nodes WHERE machine_id = ?1 AND (join_token = ?2 OR removed_ms IS NULL)"
-		" ORDER BY removed_ms IS NOT NULL, join_token = ?2 DESC, seq DESC LIMIT 1",
-		"tt", r->machine_id, t->id);
+	sqlite3_stmt *q =
+		db_query(db,
+			 "SELECT id, approved_fingerprint FROM nodes WHERE machine_id = ? AND"
+			 " removed_ms IS NULL ORDER BY seq DESC LIMIT 1",
+			 "t", machine);
 
-	if (!db_row(db, q))
-		return false;
-	db_text(q, 0, a->id, sizeof(a->id));
-	db_text(q, 1, a->join_token, sizeof(a->join_token));
-	db_text(q, 2, a->approved, sizeof(a->approved));
-	db_text(q, 3, a->fingerprint, sizeof(a->fingerprint));
-	a->is_enrolled = sqlite3_column_int(q, 4);
-	a->is_removed = sqlite3_column_int(q, 5);
+	a->is_known = db_row(db, q);
+	if (!a->is_known)
+		return;
+	db_text(q, 0, a->node, sizeof(a->node));
+	db_text(q, 1, a->approved, sizeof(a->approved));
 	db_done(q);
-	return true;
+}
+
+/* What this token and this machine had to do with each other before; false after a refusal. */
+static bool find_admission(struct call *c, const char *machine, const struct join_token *t,
+			   struct applicant *a)
+{
+	struct db *db = &c->d->db;
+	char node[ID_TEXT_MAX];
+	sqlite3_stmt *q = db_query(
+		db, "SELECT node, settled FROM admissions WHERE join_token = ? AND machine_id = ?",
+		"tt", t->id, machine);
+
+	a->is_admitted = db_row(db, q);
+	if (!a->is_admitted)
+		return true;
+	db_text(q, 0, node, sizeof(node));
+	a->is_settled = sqlite3_column_int(q, 1);
+	db_done(q);
+	if (a->is_known && strcmp(node, a->node) == 0)
+		return true;
+	return refuse(
+		c, "node_removed",
+		"This node was removed; it can come back as a new one with a new join token.");
 }
 
 static bool name_is_free(struct db *db, const char *name)
@@ -130,58 +146,54 @@ static void create_node(struct call *c, const struct enroll_request *r, const st
 	char name[NAME_TEXT_MAX];
 
 	choose_name(&c->d->db, r->hostname, name);
-	memset(a, 0, sizeof(*a));
-	random_id("node_", a->id);
-	strcpy(a->join_token, t->id);
+	random_id("node_", a->node);
 	db_run(&c->d->db,
-	       "INSERT INTO nodes(id, name, machine_id, join_token, fingerprint, created_ms) "
-	       "VALUES(?, ?, ?, ?, ?, ?)",
-	       "tttttii", a->id, name, r->machine_id, t->id, fingerprint, now_ms());
-	audit_add(c->d, EVENT_INFO, "node_joined", a->id, a->id, NULL,
+	       "INSERT INTO nodes(id, name, machine_id, join_token, fingerprint, created_ms)"
+	       " VALUES(?, ?, ?, ?, ?, ?)",
+	       "ttttti", a->node, name, r->machine_id, t->id, fingerprint, now_ms());
+	audit_add(c->d, EVENT_INFO, "node_joined", a->node, a->node, NULL,
 		  "node '%s' came with join token '%s'", name, t->name);
 }
 
-/* The row of the machine, made or found; false after a refusal. */
+/* The machine's node, made or found, and the token's use counted; false after a refusal. */
 static bool admit(struct call *c, const struct enroll_request *r, const struct join_token *t,
 		  const char *fingerprint, struct applicant *a)
 {
-	bool found = find_applicant(c, r, t, a);
-
-	if (found && a->is_removed)
-		return refuse(c, "node_removed",
-			      "This node was removed; it can come back as a new one with a new "
-			      "join token.");
-	if (found && strcmp(a->join_token, t->id) == 0)
+	find_node(c, r->machine_id, a);
+	if (!find_admission(c, r->machine_id, t, a))
+		return false;
+	if (a->is_admitted)
 		return true;
 	if (!take_use(c, t))
 		return false;
-	if (!found) {
+	if (!a->is_known)
 		create_node(c, r, t, fingerprint, a);
-		return true;
-	}
-	/* A node that comes with another token stays the same node, but its key is not trusted for
-	 * that. */
-	db_run(&c->d->db, "UPDATE nodes SET join_token = ? WHERE id = ?", "tt", t->id, a->id);
-	a->is_enrolled = false;
-	return true;
+	return db_run(&c->d->db,
+		      "INSERT INTO admissions(join_token, machine_id, node) VALUES(?, ?, ?)", "ttt",
+		      t->id, r->machine_id, a->node);
 }
 
-/* Whether the key may have a certificate now; the row then says so. */
-static bool is_approved(struct call *c, const struct join_token *t, const char *fingerprint,
-			struct applicant *a)
+/*
+ * Whether the key may have a certificate now; the rows then say so. A machine id is no secret, so a
+ * key that is new is only trusted with a token by which the machine had a certificate before.
+ */
+static bool is_approved(struct call *c, const struct enroll_request *r, const struct join_token *t,
+			const char *fingerprint, const struct applicant *a)
 {
-	bool settled = a->is_enrolled && strcmp(a->approved, a->fingerprint) == 0;
+	struct db *db = &c->d->db;
 
-	if (settled || t->auto_approve || strcmp(a->approved, fingerprint) == 0) {
-		db_run(&c->d->db,
-		       "UPDATE nodes SET fingerprint = ?1, approved_fingerprint = ?1, enrolled = 1,"
-		       " approved_ms = coalesce(approved_ms, ?2) WHERE id = ?3",
-		       "tit", fingerprint, now_ms(), a->id);
-		return true;
+	if (!a->is_settled && !t->auto_approve && strcmp(a->approved, fingerprint) != 0) {
+		db_run(db, "UPDATE nodes SET fingerprint = ? WHERE id = ?", "tt", fingerprint,
+		       a->node);
+		return false;
 	}
-	db_run(&c->d->db, "UPDATE nodes SET fingerprint = ?, enrolled = 0 WHERE id = ?", "tt",
-	       fingerprint, a->id);
-	return false;
+	db_run(db,
+	       "UPDATE nodes SET fingerprint = ?1, approved_fingerprint = ?1, join_token = ?2,"
+	       " approved_ms = coalesce(approved_ms, ?3) WHERE id = ?4",
+	       "ttit", fingerprint, t->id, now_ms(), a->node);
+	db_run(db, "UPDATE admissions SET settled = 1 WHERE join_token = ? AND machine_id = ?",
+	       "tt", t->id, r->machine_id);
+	return true;
 }
 
 static void reply_certificate(struct call *c, const char *node, const char *csr, const char *state)
@@ -238,19 +250,21 @@ static void post_enroll(struct call *c)
 	}
 	if (!find_token(c, r.join_token, &t) || !admit(c, &r, &t, pending.fingerprint, &a))
 		return;
-	keep_inventory(c, &r, a.id);
-	if (is_approved(c, &t, pending.fingerprint, &a)) {
-		db_run(&c->d->db,
-		       "UPDATE certificates SET state = 'superseded' WHERE node = ? AND state IN"
-		       " ('current', 'offered')",
-		       "t", a.id);
-		audit_add(c->d, EVENT_INFO, "node_enrolled", a.id, a.id, NULL,
-			  "key %.16s… has a certificate", pending.fingerprint);
-		reply_certificate(c, a.id, r.csr, "current");
+	if (!is_approved(c, &r, &t, pending.fingerprint, &a)) {
+		if (!a.approved[0]) /* a node that is one already is not described by a stranger */
+			keep_inventory(c, &r, a.node);
+		strcpy(pending.node_id, a.node);
+		schema_encode(&enroll_pending_schema, &pending, NULL, call_reply(c, 202));
 		return;
 	}
-	strcpy(pending.node_id, a.id);
-	schema_encode(&enroll_pending_schema, &pending, NULL, call_reply(c, 202));
+	keep_inventory(c, &r, a.node);
+	db_run(&c->d->db,
+	       "UPDATE certificates SET state = 'superseded' WHERE node = ? AND state IN"
+	       " ('current', 'offered')",
+	       "t", a.node);
+	audit_add(c->d, EVENT_INFO, "node_enrolled", a.node, a.node, NULL,
+		  "key %.16s… has a certificate", pending.fingerprint);
+	reply_certificate(c, a.node, r.csr, "current");
 }
 
 /* POST /agent/v1/renew */

@@ -31,6 +31,7 @@ static enum route_auth role_auth(const char *role)
 
 static bool token_refused(struct call *c, const char *code, const char *message)
 {
+	say_warn("auth", "person refused at %s: %s", c->path, code);
 	call_header(c, "WWW-Authenticate", "Bearer");
 	call_error(c, 401, code, NULL, "%s", message);
 	return false;

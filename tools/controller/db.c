@@ -79,6 +79,12 @@ static sqlite3_stmt *query(struct db *db, const char *sql, const char *types, va
 		return NULL;
 	}
 	sqlite3_reset(q);
+	if ((int)strlen(types) != sqlite3_bind_parameter_count(q)) {
+		say_err("db", "wants %d parameters, has types %s", sqlite3_bind_parameter_count(q),
+			types);
+		note_failure(db, sql);
+		return NULL;
+	}
 	for (int i = 1; *types; types++, i++) {
 		switch (*types) {
 		case 'i':

@@ -21,7 +21,7 @@ enum enrol_next {
 struct enrol_answer {
 	enum enrol_next next;
 	uint32_t wait_ms;
-	char text[256]; /* for the log: the fingerprint while pending, else why */
+	char text[512]; /* for the log: the fingerprint while pending, else why */
 	struct enroll_reply reply;
 };
 

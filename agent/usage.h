@@ -11,6 +11,7 @@
 #define AGENT_USAGE_H
 
 #include "agent/protocol/messages.h"
+#include "kernel/lib/types.h"
 #include "vmm/control_abi.h"
 
 #define USAGE_SPOOL_MAX 512u /* about eight hours of one VM */

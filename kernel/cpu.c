@@ -36,14 +36,6 @@ static struct {
 	uint64_t generation; /* grows with every call; written last */
 } call;
 
-struct cpu *this_cpu(void)
-{
-	struct cpu *cpu;
-
-	__asm__("movq %%gs:0, %0" : "=r"(cpu));
-	return cpu;
-}
-
 uint32_t cpu_count(void)
 {
 	return __atomic_load_n(&nr_online, __ATOMIC_ACQUIRE);

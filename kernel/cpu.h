@@ -22,7 +22,17 @@ struct cpu {
 	void *arch;	       /* kernel/ part: GDT, TSS, stacks, timer queue */
 };
 
+#ifdef BILLET_HOST
 struct cpu *this_cpu(void);
+#else
+static inline struct cpu *this_cpu(void)
+{
+	struct cpu *cpu;
+
+	__asm__("movq %%gs:0, %0" : "=r"(cpu));
+	return cpu;
+}
+#endif
 uint32_t cpu_count(void);	   /* online ones; indices 0 .. count-1 */
 struct cpu *cpu_at(uint32_t index);
 void cpu_kick(struct cpu *cpu);	   /* IPI: an exit if it runs a guest, a wake-up if it idles */

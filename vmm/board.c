@@ -136,16 +136,35 @@ void board_reset(struct board *board)
 
 /* ---- accesses ---- */
 
-static struct vdev *find(struct board *board, enum io_space space, uint64_t addr, uint8_t size,
-			 uint64_t *base)
+#define PORTS 65536u
+
+static uint8_t row_of_port[PORTS]; /* index into rows, plus 1; 0: nobody's. Fixed after board_init */
+
+void board_init(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].space != space || addr < rows[i].base ||
-		    !range_fits(addr - rows[i].base, size, rows[i].len_bytes))
-			continue;
-		*base = rows[i].base;
-		return board->devices[rows[i].device];
-	}
+	for (size_t i = ARRAY_SIZE(rows); i-- > 0;) /* backwards, so that the first row wins */
+		if (rows[i].space == SPACE_PIO)
+			memset(&row_of_port[rows[i].base], (int)i + 1, rows[i].len_bytes);
+}
+
+static const struct board_row *find_mmio(uint64_t addr, uint8_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].space == SPACE_MMIO && range_fits(addr - rows[i].base, size, rows[i].len_bytes))
+			return &rows[i];
+	return NULL;
+}
+
+/* A multi-byte access belongs to the row that has all of it. */
+static const struct board_row *find_pio(uint16_t port, uint8_t size)
+{
+	const struct board_row *row = row_of_port[port] ? &rows[row_of_port[port] - 1] : NULL;
+
+	if (row && range_fits(port - row->base, size, row->len_bytes))
+		return row;
+	for (size_t i = 0; row && size > 1 && i < ARRAY_SIZE(rows); i++) /* rows that lie in one another */
+		if (rows[i].space == SPACE_PIO && range_fits(port - rows[i].base, size, rows[i].len_bytes))
+			return &rows[i];
 	return NULL;
 }
 
@@ -154,27 +173,45 @@ static uint64_t ones(uint8_t size)
 	return size >= 8 ? ~0ull : BIT(size * 8) - 1;
 }
 
-void board_access(struct vm *vm, enum io_space space, uint64_t addr, struct io_access *acc)
+static void refuse(struct vm *vm, struct vdev *dev, const struct io_access *acc)
+{
+	if (dev->has_refused)
+		return;
+	dev->has_refused = true;
+	vm_log(vm, LOG_WARN, dev->ops->name, "refused a %s of %u bytes at %llx",
+	       acc->is_write ? "write" : "read", acc->size, (unsigned long long)acc->addr);
+}
+
+static void access_row(struct vm *vm, const struct board_row *row, struct io_access *acc)
 {
 	enum io_result result = IO_UNCLAIMED;
-	struct vdev *dev;
-	uint64_t base;
 
-	lock_take(&vm->lock);
-	dev = find(vm->board, space, addr, acc->size, &base);
-	if (dev) {
-		acc->offset = addr - base;
-		acc->addr = addr;
-		result = dev->ops->access(dev, space, acc);
+	if (row) {
+		struct vdev *dev = vm->board->devices[row->device];
+
+		acc->offset = acc->addr - row->base;
+		lock_take(&vm->lock);
+		result = dev->ops->access(dev, row->space, acc);
+		if (result == IO_REFUSED)
+			refuse(vm, dev, acc);
+		lock_release(&vm->lock);
 	}
-	if (result == IO_REFUSED && !dev->has_refused) {
-		dev->has_refused = true;
-		vm_log(vm, LOG_WARN, dev->ops->name, "refused a %s of %u bytes at %llx",
-		       acc->is_write ? "write" : "read", acc->size, (unsigned long long)addr);
-	}
-	lock_release(&vm->lock);
 	if (result != IO_DONE && !acc->is_write)
 		acc->value = ones(acc->size);
+}
+
+void board_pio(struct vm *vm, struct io_access *acc)
+{
+	access_row(vm, find_pio((uint16_t)acc->addr, acc->size), acc);
+}
+
+void board_access(struct vm *vm, enum io_space space, uint64_t addr, struct io_access *acc)
+{
+	acc->addr = addr;
+	if (space == SPACE_PIO)
+		board_pio(vm, acc);
+	else
+		access_row(vm, find_mmio(addr, acc->size), acc);
 }
 
 /* ---- wires ---- */

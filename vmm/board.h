@@ -26,6 +26,12 @@ void board_reset(struct board *board);	 /* as the reset line does */
 /* An access at an absolute address; unclaimed ones read as all ones. Takes vm->lock itself. */
 void board_access(struct vm *vm, enum io_space space, uint64_t addr, struct io_access *acc);
 
+/* The same for ports: acc->addr is the port. Takes vm->lock itself. */
+void board_pio(struct vm *vm, struct io_access *acc);
+
+/* board_init - the table from ports to rows; boot CPU, once */
+void board_init(void);
+
 void board_irq_line(struct board *board, uint32_t gsi, bool is_high);
 void board_eoi(struct board *board, uint8_t vector);
 bool board_extint_pending(const struct board *board); /* any context, no lock */

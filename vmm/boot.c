@@ -9,6 +9,7 @@
 #include "kernel/lib/string.h"
 #include "vmm/agent_vm.h"
 #include "vmm/boot_linux.h"
+#include "vmm/boot_multiboot.h"
 #include "vmm/boot_pvh.h"
 #include "vmm/images.h"
 #include "vmm/tables.h"
@@ -78,6 +79,7 @@ enum hv_err boot_vm(struct vm *vm, struct boot_entry *entry, const char **why)
 	switch (vm->config.boot_kind) {
 	case CTL_BOOT_LINUX: return boot_linux(&req, entry, why);
 	case CTL_BOOT_PVH: return boot_pvh(&req, entry, why);
+	case CTL_BOOT_MULTIBOOT: return boot_multiboot(&req, entry, why);
 	default:
 		*why = "this boot protocol is not known here";
 		return HV_ENOTSUP;

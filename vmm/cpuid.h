@@ -80,6 +80,19 @@ void cpuid_host_init(void); /* boot CPU, once virt_caps is filled and the TSC ca
 void cpuid_answer(const struct cpuid_policy *policy, const struct cpuid_ctx *ctx, uint32_t leaf,
 		  uint32_t subleaf, struct cpuid_answer *out);
 
+/* Basic leaves whose answer depends on neither vCPU, moment nor subleaf. */
+#define CPUID_FIXED_LEAVES                                                                         \
+	(BIT(0x0) | BIT(0x2) | BIT(0x3) | BIT(0x5) | BIT(0x6) | BIT(0x8) | BIT(0x9) | BIT(0xa) |    \
+	 BIT(0xc) | BIT(0xe) | BIT(0x11) | BIT(0x13) | BIT(0x15) | BIT(0x16))
+
+/* cpuid_fixed - the answer to such a leaf; NULL: ask cpuid_answer() */
+static inline const struct cpuid_answer *cpuid_fixed(const struct cpuid_policy *policy, uint32_t leaf)
+{
+	if (leaf >= CPUID_BASIC_LEAVES || !(CPUID_FIXED_LEAVES >> leaf & 1) || leaf > policy->basic[0].eax)
+		return NULL;
+	return &policy->basic[leaf];
+}
+
 /* Bits of XCR0 that a guest may set; others are #GP. Combinations are the caller's. */
 uint64_t cpuid_xcr0_valid(const struct cpuid_policy *policy);
 

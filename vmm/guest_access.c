@@ -23,6 +23,8 @@ struct access_ctx {
 	struct walk_state walk;
 	struct walk_fault fault;
 	bool has_fault;
+	uint64_t exit_gva, exit_gpa; /* of the access that made the exit: it needs no walk */
+	bool has_exit_gva;
 };
 
 static struct walk_state walk_state_of(struct vcpu *vcpu)
@@ -79,6 +81,15 @@ static enum hv_err access_gpa(struct vcpu *vcpu, uint64_t gpa, struct io_access 
 	return HV_OK;
 }
 
+static enum hv_err translate(struct access_ctx *ctx, uint64_t gva, enum walk_access how, uint64_t *gpa)
+{
+	if (ctx->has_exit_gva && gva == ctx->exit_gva) {
+		*gpa = ctx->exit_gpa;
+		return HV_OK;
+	}
+	return walk_translate(&ctx->vcpu->vm->mem, &ctx->walk, gva, how, gpa, &ctx->fault);
+}
+
 /* Across a page: byte by byte, as each half has its own translation. Rare, so it need not be fast. */
 static enum hv_err access_split(struct access_ctx *ctx, bool is_write, uint64_t gva, uint8_t size, uint64_t *val)
 {
@@ -112,8 +123,7 @@ static enum hv_err access(void *arg, enum emu_access how, uint64_t gva, uint8_t 
 	if ((gva & 0xfff) + size > 0x1000) {
 		err = access_split(ctx, is_write, gva, size, val);
 	} else {
-		err = walk_translate(&ctx->vcpu->vm->mem, &ctx->walk, gva,
-				     how == EMU_READ ? WALK_READ : WALK_WRITE, &gpa, &ctx->fault);
+		err = translate(ctx, gva, how == EMU_READ ? WALK_READ : WALK_WRITE, &gpa);
 		if (err == HV_OK)
 			err = access_gpa(ctx->vcpu, gpa, &acc);
 		if (err == HV_OK && !is_write)
@@ -184,7 +194,8 @@ static void log_stuck(struct vcpu *vcpu, const struct vm_exit *exit, const uint8
 
 enum guest_insn guest_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
 {
-	struct access_ctx ctx = {.vcpu = vcpu, .walk = walk_state_of(vcpu)};
+	struct access_ctx ctx = {.vcpu = vcpu, .walk = walk_state_of(vcpu), .exit_gva = exit->mmio.gva,
+				 .exit_gpa = exit->mmio.gpa, .has_exit_gva = exit->mmio.has_gva};
 	struct emu_cpu cpu = {.arg = &ctx, .reg_get = get_reg, .reg_set = set_reg, .seg_base = get_seg_base,
 			      .access = access};
 	uint8_t bytes[INSN_MAX_BYTES];

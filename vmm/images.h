@@ -15,12 +15,6 @@ struct image;
 /* image_set_budget - how much memory all images together may take; none before the first call */
 void image_set_budget(uint64_t budget_bytes);
 
-/* The same by another name, which boot code uses; not a symbol, for the agent has one of that name. */
-static inline void images_init(uint64_t budget_bytes)
-{
-	image_set_budget(budget_bytes);
-}
-
 /* All take handles as the control ABI has them; locked inside. Errors as the ABI says. */
 MUST_CHECK enum hv_err image_create(uint64_t size, const uint8_t sha256[32], uint32_t *handle);
 MUST_CHECK enum hv_err image_write(uint32_t handle, uint64_t offset, const void *data, size_t len_bytes);

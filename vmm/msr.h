@@ -17,8 +17,8 @@ enum msr_kind {
 			   */
 	MSR_BACKEND,	  /* virt->msr_get and virt->msr_set keep it */
 	MSR_LAPIC,	  /* lapic_msr_read and lapic_msr_write know it */
-	MSR_TSC,	/* the guest's counter; writing moves its offset, and TSC_ADJUST with it */
-	MSR_TSC_ADJUST, /* as stored; writing moves the counter by the difference */
+	MSR_TSC,	/* the guest's counter; a write vanishes, so that a VM's clocks stay one */
+	MSR_TSC_ADJUST, /* reads 0; a write vanishes likewise */
 	MSR_CONSTANT,	/* .reset is what it reads; a write is #GP */
 	MSR_IGNORED,	/* .reset is what it reads; a write vanishes */
 	MSR_STORED,	/* reads what was written */

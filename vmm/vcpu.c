@@ -18,6 +18,8 @@
 #include "vmm/msr.h"
 #include "vmm/run.h"
 
+static_assert(VCPU_MSR_STORE >= MSR_STORE_MAX, "a vCPU has room for every stored MSR");
+
 #define RFLAGS_IF BIT(9)
 
 /* [SDM] "XSAVE-Supported Features": the legacy region, where MXCSR lies */

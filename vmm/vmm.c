@@ -9,10 +9,12 @@
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/panic.h"
+#include "vmm/board.h"
 #include "vmm/control.h"
 #include "vmm/cpuid.h"
 #include "vmm/images.h"
 #include "vmm/module_guests.h"
+#include "vmm/node_info.h"
 #include "vmm/run.h"
 #include "vmm/vm.h"
 
@@ -33,6 +35,7 @@ bool vmm_init(void)
 		virt = backends[i];
 		log_info("virt", "%s: %s", virt->name, virt_caps.features);
 		cpuid_host_init();
+		board_init();
 		return true;
 	}
 	log_err("virt", "this CPU has neither VT-x nor AMD-V, or a hypervisor below hides it: guests cannot "
@@ -79,7 +82,8 @@ void vmm_start(void)
 
 	run_wait_for_cpus();
 	pages_stats(&pages);
-	images_init(pages.total * PAGE_SIZE / 2);
+	image_set_budget(pages.total * PAGE_SIZE / 2);
+	node_info_init(boot_info.protocol);
 	init_control();
 	module_guests_start();
 	if (!module_guests_only() && vm_start_agent() != HV_OK)

@@ -60,7 +60,7 @@ static struct pic *pic_of(struct vdev *dev)
 /* How far the most urgent of these inputs is from the top; NONE when there are none. */
 static unsigned urgency(const struct chip *c, uint8_t inputs)
 {
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; inputs && i < 8; i++)
 		if (inputs & BIT((c->lowest + 1 + i) & 7))
 			return i;
 	return NONE;

@@ -19,6 +19,7 @@
 #include "vmm/vmx/vmx_hw.h"
 
 static_assert(FIELD_HOST_RSP == VMCS_HOST_RSP, "vmx_enter.S writes the stack pointer's field");
+static_assert(VMX_AGAIN == VMX_FAST_AGAIN, "vmx_enter.S looks for it");
 
 #define CPUID_1_ECX_VMX	     BIT(5)
 #define MSR_FEATURE_CONTROL  0x3au
@@ -42,6 +43,7 @@ static void read_capabilities(struct vmx_cap *cap)
 	uint64_t primary;
 
 	*cap = (struct vmx_cap){
+		.phys_bits = (uint8_t)(cpuid_if_present(0x80000008, 0).eax & 0xff),
 		.basic = rdmsr(MSR_VMX_BASIC),
 		.misc = rdmsr(MSR_VMX_MISC),
 		.cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0),
@@ -281,14 +283,19 @@ static void vmx_run(struct vcpu *vcpu, struct vm_exit *exit)
 
 	if (vmx->vectoring)
 		deliver_again(vmx);
-	how = vmx_enter(vcpu->gpr, vmx->is_launched);
+	how = vmx_enter(vcpu, vmx->is_launched);
 	exit->insn_len = 0;
-	if (how != 0) {
+	if (how == 1 || how == 2) {
 		fail_entry(vcpu, how, exit);
 		return;
 	}
 	vmx->is_launched = true;
 	vmx->has_event = false;
+	if (how == VMX_FAST_DONE) {
+		exit->kind = EXIT_NONE;
+		exit->raw = REASON_IO;
+		return;
+	}
 	keep_vectoring(vmx);
 	decode(vcpu, exit);
 }

@@ -8,6 +8,7 @@
  *   vmx.c         probing, VMXON, entering, leaving
  *   vmx_vmcs.c    a VMCS's life: first values, reset, onto a CPU and off it
  *   vmx_state.c   the guest's registers, segments, MSRs, events
+ *   vmx_fast.c    exits that are carried out on the spot
  *   vmx_enter.S   the instructions around VMRESUME
  */
 #ifndef VMM_VMX_VMX_H
@@ -71,8 +72,16 @@ void vmx_apicv_rvi(struct vcpu *vcpu, int rvi, int svi);
 void vmx_apicv_eoi_exits(struct vcpu *vcpu, const uint64_t vectors[4]);
 void vmx_tpr_threshold(struct vcpu *vcpu, uint8_t threshold);
 
+/* vmx_fast.c, called by vmx_enter.S after each exit; vmx_enter() returns what is not AGAIN. */
+enum vmx_fast {
+	VMX_FAST_NOT = 0,   /* nothing was done: the long way */
+	VMX_FAST_AGAIN = 1, /* carried out, enter again */
+	VMX_FAST_DONE = 3,  /* carried out, but something is to be delivered first */
+};
+enum vmx_fast vmx_exit_fast(struct vcpu *vcpu);
+
 /* vmx_enter.S */
-uint64_t vmx_enter(uint64_t gpr[16], bool is_launched);
+uint64_t vmx_enter(struct vcpu *vcpu, bool is_launched);
 void vmx_exit(void);
 
 #endif

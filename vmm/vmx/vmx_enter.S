@@ -2,16 +2,35 @@
 /*
  * Into the guest and out again.
  *
- *   uint64_t vmx_enter(uint64_t gpr[16], bool is_launched);
+ *   uint64_t vmx_enter(struct vcpu *vcpu, bool is_launched);
  *
- * The VMCS holds the guest's RIP, RSP, RFLAGS; gpr[] the rest, in enum guest_reg order. HOST_RSP is
- * written here, as the depth of the stack differs between callers. The callee-saved registers of C
- * are ours to keep; the others may come back as they like. Nothing is left of the guest's values in
- * registers that C code does not write before it reads.
+ * A vCPU begins with its general registers in enum guest_reg order; the VMCS holds RIP, RSP, RFLAGS.
+ * HOST_RSP is written here, as the depth of the stack differs between callers. After an exit,
+ * vmx_exit_fast(vcpu) may carry it out; then the guest goes on at once, and nothing of the caller's
+ * registers had to be saved and restored in between.
  *
- * Returns 0 after an exit, 1 after VMfailInvalid, 2 after VMfailValid.
+ * Returns 0 after an exit, 3 after one that is dealt with; 1 after VMfailInvalid, 2 after VMfailValid.
  */
 #include "vmm/vmx/vmx_asm.h"
+
+/* All of them but RSP, from the vCPU at RDI. Leaves the flags alone. */
+	.macro load_guest
+	mov	(8 * 0)(%rdi), %rax
+	mov	(8 * 1)(%rdi), %rcx
+	mov	(8 * 2)(%rdi), %rdx
+	mov	(8 * 3)(%rdi), %rbx
+	mov	(8 * 5)(%rdi), %rbp
+	mov	(8 * 6)(%rdi), %rsi
+	mov	(8 * 8)(%rdi), %r8
+	mov	(8 * 9)(%rdi), %r9
+	mov	(8 * 10)(%rdi), %r10
+	mov	(8 * 11)(%rdi), %r11
+	mov	(8 * 12)(%rdi), %r12
+	mov	(8 * 13)(%rdi), %r13
+	mov	(8 * 14)(%rdi), %r14
+	mov	(8 * 15)(%rdi), %r15
+	mov	(8 * 7)(%rdi), %rdi
+	.endm
 
 	.text
 	.global vmx_enter
@@ -28,21 +47,7 @@ vmx_enter:
 	vmwrite	%rsp, %rax
 	jbe	entry_failed
 	test	%esi, %esi		/* no instruction below until VMRESUME touches ZF */
-	mov	(8 * 0)(%rdi), %rax
-	mov	(8 * 1)(%rdi), %rcx
-	mov	(8 * 2)(%rdi), %rdx
-	mov	(8 * 3)(%rdi), %rbx
-	mov	(8 * 5)(%rdi), %rbp
-	mov	(8 * 6)(%rdi), %rsi
-	mov	(8 * 8)(%rdi), %r8
-	mov	(8 * 9)(%rdi), %r9
-	mov	(8 * 10)(%rdi), %r10
-	mov	(8 * 11)(%rdi), %r11
-	mov	(8 * 12)(%rdi), %r12
-	mov	(8 * 13)(%rdi), %r13
-	mov	(8 * 14)(%rdi), %r14
-	mov	(8 * 15)(%rdi), %r15
-	mov	(8 * 7)(%rdi), %rdi
+	load_guest
 	jz	1f
 	vmresume
 	jmp	entry_failed
@@ -55,6 +60,7 @@ entry_failed:				/* CF: VMfailInvalid, ZF: VMfailValid */
 	pop	%rdi
 	jmp	leave
 
+	.balign 16
 	.global vmx_exit
 vmx_exit:
 	push	%rdi
@@ -74,8 +80,17 @@ vmx_exit:
 	mov	%r14, (8 * 14)(%rdi)
 	mov	%r15, (8 * 15)(%rdi)
 	pop	(8 * 7)(%rdi)
+	xor	%ebp, %ebp		/* a backtrace ends here */
+	call	vmx_exit_fast
+	mov	(%rsp), %rdi
+	cmp	$VMX_AGAIN, %eax
+	jne	to_caller
+	load_guest
+	vmresume
+	jmp	entry_failed
+
+to_caller:
 	pop	%rdi
-	xor	%eax, %eax
 leave:
 	pop	%r15
 	pop	%r14

@@ -120,7 +120,6 @@ void json_time(struct json_out *o, const char *key, int64_t ms);
 
 /* ---- between http.c, wait.c and server.c ---------------------------------------------------- */
 
-
 /* http_run - run the handler of a request; deadline_ms 0: first time, it is set from wait= */
 void http_run(struct billetd *d, struct evhttp_request *req, int64_t deadline_ms, bool can_wait);
 

@@ -231,11 +231,14 @@ void timer_set(struct timer *timer, uint64_t deadline_tsc)
 	if (timer->cpu && timer->cpu != cpu)
 		timer_cancel(timer);
 	lock_take(&arch->timer_lock);
-	timer_queue_remove(timer);
-	timer->deadline_tsc = deadline_tsc;
 	timer->cpu = cpu;
-	timer_queue_add(&arch->timers, timer);
-	arm(arch);
+	if (list_is_empty(&timer->queued)) {
+		timer->deadline_tsc = deadline_tsc;
+		timer_queue_add(&arch->timers, timer);
+		arm(arch);
+	} else if (timer_queue_move(&arch->timers, timer, deadline_tsc)) {
+		arm(arch);
+	}
 	lock_release(&arch->timer_lock);
 }
 

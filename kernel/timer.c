@@ -25,6 +25,23 @@ void timer_queue_add(struct timer_queue *queue, struct timer *timer)
 	list_add_tail(after, &timer->queued);
 }
 
+bool timer_queue_move(struct timer_queue *queue, struct timer *timer, uint64_t deadline_tsc)
+{
+	struct list *prev = timer->queued.prev, *next = timer->queued.next;
+	bool was_first = prev == &queue->timers;
+
+	/* A guest moves its deadline at every tick of its own, mostly without passing another one. */
+	if ((was_first || timer_at(prev)->deadline_tsc <= deadline_tsc) &&
+	    (next == &queue->timers || timer_at(next)->deadline_tsc > deadline_tsc)) {
+		timer->deadline_tsc = deadline_tsc;
+		return was_first;
+	}
+	list_remove(&timer->queued);
+	timer->deadline_tsc = deadline_tsc;
+	timer_queue_add(queue, timer);
+	return true;
+}
+
 void timer_queue_remove(struct timer *timer)
 {
 	list_remove(&timer->queued);

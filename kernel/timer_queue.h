@@ -20,6 +20,13 @@ void timer_queue_init(struct timer_queue *queue);
  */
 void timer_queue_add(struct timer_queue *queue, struct timer *timer);
 
+/*
+ * timer_queue_move - give a timer on this queue another deadline
+ *
+ * returns  whether the queue's first deadline may be another one now
+ */
+bool timer_queue_move(struct timer_queue *queue, struct timer *timer, uint64_t deadline_tsc);
+
 void timer_queue_remove(struct timer *timer);
 
 /* Takes the first timer off whose deadline is at or before now_tsc; NULL when there is none. */

@@ -52,6 +52,7 @@ static const struct board_row {
 	{SPACE_PIO, LAYOUT_PM, LAYOUT_PM_BYTES, DEV_PM},
 	{SPACE_PIO, LAYOUT_RESET_CONTROL, 1, DEV_MISC}, /* inside the next */
 	{SPACE_PIO, PCI_HOST_PORTS, PCI_HOST_PORTS_BYTES, DEV_PCI},
+	{SPACE_PIO, LAYOUT_PCI_IO, LAYOUT_PCI_IO_BYTES, DEV_PCI},
 	{SPACE_MMIO, PCI_HOST_MMIO, PCI_HOST_MMIO_BYTES, DEV_PCI},
 	{SPACE_MMIO, LAYOUT_IOAPIC, LAYOUT_IOAPIC_BYTES, DEV_IOAPIC},
 };
@@ -160,7 +161,7 @@ static const struct board_row *find_pio(uint16_t port, uint8_t size)
 {
 	const struct board_row *row = row_of_port[port] ? &rows[row_of_port[port] - 1] : NULL;
 
-	if (row && range_fits(port - row->base, size, row->len_bytes))
+	if (row && (size == 1 || range_fits(port - row->base, size, row->len_bytes)))
 		return row;
 	for (size_t i = 0; row && size > 1 && i < ARRAY_SIZE(rows); i++) /* rows that lie in one another */
 		if (rows[i].space == SPACE_PIO && range_fits(port - rows[i].base, size, rows[i].len_bytes))
@@ -203,6 +204,11 @@ static void access_row(struct vm *vm, const struct board_row *row, struct io_acc
 void board_pio(struct vm *vm, struct io_access *acc)
 {
 	access_row(vm, find_pio((uint16_t)acc->addr, acc->size), acc);
+}
+
+bool board_doorbell(struct board *board, uint16_t port)
+{
+	return pci_host_doorbell(pci_host_of(board->devices[DEV_PCI]), port);
 }
 
 void board_access(struct vm *vm, enum io_space space, uint64_t addr, struct io_access *acc)

@@ -29,6 +29,9 @@ void board_access(struct vm *vm, enum io_space space, uint64_t addr, struct io_a
 /* The same for ports: acc->addr is the port. Takes vm->lock itself. */
 void board_pio(struct vm *vm, struct io_access *acc);
 
+/* board_doorbell - a write to a notification port. False: none is there. Any CPU, no lock. */
+bool board_doorbell(struct board *board, uint16_t port);
+
 /* board_init - the table from ports to rows; boot CPU, once */
 void board_init(void);
 

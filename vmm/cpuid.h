@@ -88,7 +88,7 @@ void cpuid_answer(const struct cpuid_policy *policy, const struct cpuid_ctx *ctx
 /* cpuid_fixed - the answer to such a leaf; NULL: ask cpuid_answer() */
 static inline const struct cpuid_answer *cpuid_fixed(const struct cpuid_policy *policy, uint32_t leaf)
 {
-	if (leaf >= CPUID_BASIC_LEAVES || !(CPUID_FIXED_LEAVES >> leaf & 1) || leaf > policy->basic[0].eax)
+	if (leaf >= CPUID_BASIC_LEAVES || !(CPUID_FIXED_LEAVES >> leaf & 1))
 		return NULL;
 	return &policy->basic[leaf];
 }

@@ -12,6 +12,7 @@
 #include "vmm/board.h"
 #include "vmm/cpuid.h"
 #include "vmm/dev/lapic.h"
+#include "vmm/layout.h"
 #include "vmm/vm.h"
 
 /* CPUID leaves that are the same for every vCPU at every moment. */
@@ -54,18 +55,30 @@ static inline bool exit_fast_wrmsr(struct vcpu *vcpu)
 			       vcpu->gpr[REG_RDX] << 32 | (uint32_t)vcpu->gpr[REG_RAX]);
 }
 
+/* A write there notifies a virtqueue, or does nothing: the window holds nothing else. */
+static inline bool exit_fast_is_doorbell(uint16_t port)
+{
+	return (uint32_t)port - LAYOUT_PCI_IO < LAYOUT_PCI_IO_BYTES;
+}
+
+static inline void exit_fast_doorbell(struct vcpu *vcpu, uint16_t port)
+{
+	vcpu->exits[EXIT_IO]++;
+	board_doorbell(vcpu->vm->board, port);
+}
+
 /* IN and OUT without the string forms. Carried out in any case. */
 static inline void exit_fast_io(struct vcpu *vcpu, uint16_t port, uint8_t size, bool is_in)
 {
 	uint64_t mask = (1ull << (size * 8)) - 1;
 	struct io_access acc = {.addr = port, .size = size, .is_write = !is_in};
 
+	vcpu->exits[EXIT_IO]++;
 	acc.value = vcpu->gpr[REG_RAX] & mask;
 	board_pio(vcpu->vm, &acc);
 	/* A doubleword clears the upper half, as every 32-bit result does. */
 	if (is_in)
 		vcpu->gpr[REG_RAX] = (size == 4 ? 0 : vcpu->gpr[REG_RAX] & ~mask) | (acc.value & mask);
-	vcpu->exits[EXIT_IO]++;
 }
 
 /* exit_fast_is_quiet - nothing came up that has to be looked at before the next entry */

@@ -18,7 +18,11 @@
 #include "vmm/guest_access.h"
 #include "vmm/vcpu.h"
 
-#define CR0_VALID 0xe005003full
+#define CR0_VALID  0xe005003full
+#define EFER_LME   BIT(8)
+#define EFER_LMA   BIT(10)
+#define CR4_PCIDE  BIT(17)
+#define SEG_ATTR_L BIT(13) /* of CS: 64-bit code */
 
 /* [SDM] "Extended Control Register XCR0" */
 #define XCR0_X87    BIT(0)
@@ -177,12 +181,29 @@ static enum exit_next exit_wrmsr(struct vcpu *vcpu, const struct vm_exit *exit)
 static bool cr0_is_possible(struct vcpu *vcpu, uint64_t cr0)
 {
 	bool has_pg = cr0 & CR0_PG, has_pe = cr0 & CR0_PE;
+	struct guest_segment cs;
 
 	if (cr0 >> 32 || (has_pg && !has_pe) || ((cr0 & BIT(29)) && !(cr0 & BIT(30))))
 		return false;
-	if (has_pg && (virt->reg_get(vcpu, REG_EFER) & BIT(8)) && !(virt->reg_get(vcpu, REG_CR4) & CR4_PAE))
+	if (has_pg && (virt->reg_get(vcpu, REG_EFER) & EFER_LME) && !(virt->reg_get(vcpu, REG_CR4) & CR4_PAE))
 		return false;
-	return has_pg || !(virt->reg_get(vcpu, REG_EFER) & BIT(10)) || !(virt->reg_get(vcpu, REG_CR4) & BIT(17));
+	if (has_pg || !(virt->reg_get(vcpu, REG_EFER) & EFER_LMA))
+		return true;
+	virt->seg_get(vcpu, SEG_CS, &cs);
+	return !(cs.attr & SEG_ATTR_L) && !(virt->reg_get(vcpu, REG_CR4) & CR4_PCIDE);
+}
+
+static bool cr4_is_possible(struct vcpu *vcpu, uint64_t cr4)
+{
+	uint64_t old = virt->reg_get(vcpu, REG_CR4);
+	bool is_long = virt->reg_get(vcpu, REG_EFER) & EFER_LMA;
+
+	/* An exit means that a bit which is not the guest's own is to change: only MCE may. */
+	if ((cr4 ^ old) & ~virt_caps.cr4_guest_owned & ~CR4_MCE)
+		return false;
+	if (is_long && !(cr4 & CR4_PAE))
+		return false;
+	return !(cr4 & ~old & CR4_PCIDE) || (is_long && !(virt->reg_get(vcpu, REG_CR3) & 0xfff));
 }
 
 static enum exit_next exit_cr_write(struct vcpu *vcpu, const struct vm_exit *exit)
@@ -196,8 +217,7 @@ static enum exit_next exit_cr_write(struct vcpu *vcpu, const struct vm_exit *exi
 		virt->reg_set(vcpu, REG_CR0, (val & CR0_VALID) | CR0_ET);
 		return NEXT_SKIP_INSN;
 	case 4:
-		/* An exit means that a bit which is not the guest's own is to change: only MCE may. */
-		if (((val ^ virt->reg_get(vcpu, REG_CR4)) & ~virt_caps.cr4_guest_owned) & ~CR4_MCE)
+		if (!cr4_is_possible(vcpu, val))
 			return raise(vcpu, VECTOR_GP);
 		virt->reg_set(vcpu, REG_CR4, val);
 		return NEXT_SKIP_INSN;

@@ -62,6 +62,8 @@ static_assert(LAYOUT_PCI_BARS + LAYOUT_PCI_BARS_BYTES == LAYOUT_ECAM,
 #define LAYOUT_PM	     0x0600u /* PM1a event 4, PM1a control 2, gap 2, PM timer 4 */
 #define LAYOUT_PM_BYTES	     0x0010u
 #define LAYOUT_RESET_CONTROL 0x0cf9u
+#define LAYOUT_PCI_IO	     0xc000u /* I/O BARs */
+#define LAYOUT_PCI_IO_BYTES  0x1000u
 
 /* Interrupts: GSIs of the IOAPIC. */
 #define LAYOUT_GSI_PIT	2u /* ISA IRQ 0, by the override in the MADT */

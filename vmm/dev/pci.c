@@ -29,6 +29,7 @@ void pci_fn_init(struct pci_fn *fn, struct vm *vm, const struct pci_fn_ops *ops,
 	put_le16(fn->initial + PCI_COMMAND, PCI_COMMAND_MEMORY);
 	put_le16(fn->writable + PCI_COMMAND,
 		 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	fn->io_bar = PCI_BARS;
 	pci_fn_let_write(fn, PCI_INTERRUPT_LINE, 1);
 }
 
@@ -41,6 +42,18 @@ void pci_fn_add_bar(struct pci_fn *fn, unsigned bar, uint64_t bytes)
 	fn->bar_bytes[bar] = bytes;
 	put_le32(fn->initial + at, PCI_BAR_MEM_64);
 	put_le64(fn->writable + at, ~(bytes - 1));
+}
+
+void pci_fn_add_io_bar(struct pci_fn *fn, unsigned bar)
+{
+	uint32_t at = PCI_BAR0 + 4 * bar;
+
+	ASSERT(bar < PCI_BARS && !fn->bar_bytes[bar] && fn->io_bar == PCI_BARS && fn->ops->doorbell);
+	fn->io_bar = (uint8_t)bar;
+	put_le32(fn->initial + at, PCI_BAR_IO);
+	put_le32(fn->writable + at, 0xffffu & ~(PCI_IO_BAR_LEN - 1));
+	put_le16(fn->initial + PCI_COMMAND, get_le16(fn->initial + PCI_COMMAND) | PCI_COMMAND_IO);
+	put_le16(fn->writable + PCI_COMMAND, get_le16(fn->writable + PCI_COMMAND) | PCI_COMMAND_IO);
 }
 
 uint8_t pci_fn_add_cap(struct pci_fn *fn, uint8_t id, const void *body, uint8_t body_len)
@@ -191,6 +204,9 @@ void pci_fn_reset(struct pci_fn *fn)
 		if (fn->bar_bytes[bar])
 			put_le64(fn->config + PCI_BAR0 + 4 * bar,
 				 fn->bar_home[bar] | PCI_BAR_MEM_64);
+	if (fn->io_bar < PCI_BARS)
+		put_le32(fn->config + PCI_BAR0 + 4u * fn->io_bar,
+			 (uint32_t)fn->bar_home[fn->io_bar] | PCI_BAR_IO);
 	msix_reset(&fn->msix);
 	if (fn->ops->reset)
 		fn->ops->reset(fn);
@@ -240,6 +256,14 @@ bool pci_fn_bar_at(const struct pci_fn *fn, unsigned bar, uint64_t *gpa)
 	if (!fn->bar_bytes[bar] || !(get_le16(fn->config + PCI_COMMAND) & PCI_COMMAND_MEMORY))
 		return false;
 	*gpa = get_le64(fn->config + PCI_BAR0 + 4 * bar) & ~0xfull;
+	return true;
+}
+
+bool pci_fn_ports_at(const struct pci_fn *fn, uint32_t *port)
+{
+	if (fn->io_bar == PCI_BARS || !(get_le16(fn->config + PCI_COMMAND) & PCI_COMMAND_IO))
+		return false;
+	*port = get_le32(fn->config + PCI_BAR0 + 4u * fn->io_bar) & ~(PCI_IO_BAR_LEN - 1);
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One PCI function as a guest sees it: a type-0 configuration header with 64-bit memory BARs, a
- * capability list and MSI-X. A device embeds a struct pci_fn, describes itself with the
+ * One PCI function as a guest sees it: a type-0 configuration header with 64-bit memory BARs, I/O BARs
+ * of one size, a capability list and MSI-X. A device embeds a struct pci_fn, describes itself with the
  * pci_fn_add_* calls at creation, and gives it to its bus (vmm/dev/pci_host.h).
  *
  * Configuration space is two arrays: the bytes, and which of their bits the guest can write. Sizing
@@ -36,11 +36,14 @@
 #define PCI_INTERRUPT_LINE   0x3cu
 #define PCI_HEADER_LEN	     0x40u
 
+#define PCI_COMMAND_IO		 0x0001u
 #define PCI_COMMAND_MEMORY	 0x0002u
 #define PCI_COMMAND_MASTER	 0x0004u
 #define PCI_COMMAND_INTX_DISABLE 0x0400u
 #define PCI_STATUS_CAP_LIST	 0x0010u
 #define PCI_BAR_MEM_64		 0x00000004u
+#define PCI_BAR_IO		 0x00000001u
+#define PCI_IO_BAR_LEN		 64u /* ports of every I/O BAR */
 
 /* [PCI] "MSI-X Capability and Table Structures" */
 #define PCI_CAP_MSIX		0x11u
@@ -57,6 +60,8 @@ struct pci_fn;
 struct pci_fn_ops {
 	/* An access inside a BAR that is not MSI-X's; acc->offset is from the BAR's base. */
 	enum io_result (*bar_access)(struct pci_fn *fn, unsigned bar, struct io_access *acc);
+	/* A write to the I/O BAR; offset is below PCI_IO_BAR_LEN. Any CPU, no lock held. NULL: no such BAR */
+	void (*doorbell)(struct pci_fn *fn, uint32_t offset);
 	/* BARs moved, or the command register changed. May be NULL. */
 	void (*moved)(struct pci_fn *fn);
 	/* Before config bytes are read, and after they were written; may be NULL. */
@@ -96,6 +101,7 @@ struct pci_fn {
 	struct vm *vm;
 	uint64_t bar_bytes[PCI_BARS]; /* 0: none, or the upper half of the one before. Fixed */
 	uint64_t bar_home[PCI_BARS];  /* where reset puts it; set by the bus. Fixed */
+	uint8_t io_bar;		      /* which of them is of I/O space; PCI_BARS: none. Fixed */
 	uint8_t initial[PCI_CONFIG_LEN], writable[PCI_CONFIG_LEN]; /* fixed */
 	uint8_t last_cap, caps_end;
 
@@ -111,6 +117,9 @@ void pci_fn_init(struct pci_fn *fn, struct vm *vm, const struct pci_fn_ops *ops,
 
 /* pci_fn_add_bar - 64-bit memory, in registers bar (even) and bar + 1; a power of two from 4 KiB */
 void pci_fn_add_bar(struct pci_fn *fn, unsigned bar, uint64_t bytes);
+
+/* pci_fn_add_io_bar - PCI_IO_BAR_LEN ports behind ops->doorbell, one a function; reads are all ones */
+void pci_fn_add_io_bar(struct pci_fn *fn, unsigned bar);
 
 /* pci_fn_add_cap - body goes behind ID and next pointer; returns the capability's offset */
 uint8_t pci_fn_add_cap(struct pci_fn *fn, uint8_t id, const void *body, uint8_t body_len);
@@ -132,6 +141,9 @@ void pci_fn_write(struct pci_fn *fn, uint32_t offset, uint32_t size, uint64_t va
 
 /* pci_fn_bar_at - where the BAR decodes; false: it is none, or memory decoding is off */
 bool pci_fn_bar_at(const struct pci_fn *fn, unsigned bar, uint64_t *gpa);
+
+/* pci_fn_ports_at - where the I/O BAR decodes; false: there is none, or I/O decoding is off */
+bool pci_fn_ports_at(const struct pci_fn *fn, uint32_t *port);
 
 /* pci_fn_access - acc->offset is from the BAR's base; what lies outside is IO_UNCLAIMED */
 enum io_result pci_fn_access(struct pci_fn *fn, unsigned bar, struct io_access *acc);

@@ -71,6 +71,12 @@ static enum hv_err place_bars(struct pci_host *host, struct pci_fn *fn)
 		fn->bar_home[bar] = next;
 		next += bytes;
 	}
+	if (fn->io_bar < PCI_BARS) {
+		if (host->next_port - LAYOUT_PCI_IO >= LAYOUT_PCI_IO_BYTES)
+			return HV_ENOMEM;
+		fn->bar_home[fn->io_bar] = host->next_port;
+		host->next_port += PCI_IO_BAR_LEN;
+	}
 	host->next_bar = next;
 	return HV_OK;
 }
@@ -90,6 +96,35 @@ static void rebuild_decodes(struct pci_host *host)
 	}
 }
 
+static struct pci_fn *fn_at_port(struct pci_host *host, uint32_t port)
+{
+	uint32_t at;
+
+	for (uint32_t slot = 0; slot < host->nr_slots; slot++)
+		if (pci_fn_ports_at(host->slots[slot], &at) && at == port)
+			return host->slots[slot];
+	return NULL;
+}
+
+static void rebuild_doorbells(struct pci_host *host)
+{
+	for (uint32_t i = 0; i < PCI_HOST_DOORBELLS; i++)
+		__atomic_store_n(&host->doorbells[i], fn_at_port(host, LAYOUT_PCI_IO + i * PCI_IO_BAR_LEN),
+				 __ATOMIC_RELAXED);
+}
+
+bool pci_host_doorbell(struct pci_host *host, uint16_t port)
+{
+	uint32_t at = port - LAYOUT_PCI_IO;
+	struct pci_fn *fn = at < LAYOUT_PCI_IO_BYTES
+				    ? __atomic_load_n(&host->doorbells[at / PCI_IO_BAR_LEN], __ATOMIC_RELAXED)
+				    : NULL;
+
+	if (fn)
+		fn->ops->doorbell(fn, at % PCI_IO_BAR_LEN);
+	return fn;
+}
+
 enum hv_err pci_host_add(struct pci_host *host, struct pci_fn *fn)
 {
 	enum hv_err err;
@@ -102,6 +137,7 @@ enum hv_err pci_host_add(struct pci_host *host, struct pci_fn *fn)
 	host->slots[host->nr_slots++] = fn;
 	pci_fn_reset(fn);
 	rebuild_decodes(host);
+	rebuild_doorbells(host);
 	return HV_OK;
 }
 
@@ -138,6 +174,7 @@ static enum io_result config_access(struct pci_host *host, uint32_t bus, uint32_
 	if (acc->is_write) {
 		pci_fn_write(fn, reg, acc->size, acc->value);
 		rebuild_decodes(host);
+		rebuild_doorbells(host);
 	} else {
 		acc->value = pci_fn_read(fn, reg, acc->size);
 	}
@@ -190,10 +227,19 @@ static enum io_result window_access(struct pci_host *host, struct io_access *acc
 	return result;
 }
 
+static enum io_result io_window_access(struct pci_host *host, struct io_access *acc)
+{
+	if (!acc->is_write || !pci_host_doorbell(host, (uint16_t)acc->addr))
+		return IO_UNCLAIMED;
+	return IO_DONE;
+}
+
 static enum io_result host_access(struct vdev *dev, enum io_space space, struct io_access *acc)
 {
 	struct pci_host *host = pci_host_of(dev);
 
+	if (space == SPACE_PIO && acc->addr >= LAYOUT_PCI_IO)
+		return io_window_access(host, acc);
 	if (space == SPACE_PIO)
 		return port_access(host, acc);
 	if (acc->offset >= LAYOUT_PCI_BARS_BYTES)
@@ -213,6 +259,7 @@ static enum hv_err host_create(struct vm *vm, const void *conf, struct vdev **ou
 		return HV_ENOMEM;
 	host->vdev = (struct vdev){.ops = &pci_host_ops, .vm = vm};
 	host->next_bar = LAYOUT_PCI_BARS;
+	host->next_port = LAYOUT_PCI_IO;
 	pci_fn_init(&host->bridge, vm, &bridge_ops, &bridge_id);
 	err = pci_host_add(host, &host->bridge);
 	ASSERT(err == HV_OK);
@@ -228,6 +275,7 @@ static void host_reset(struct vdev *dev)
 	for (uint32_t slot = 0; slot < host->nr_slots; slot++)
 		pci_fn_reset(host->slots[slot]);
 	rebuild_decodes(host);
+	rebuild_doorbells(host);
 }
 
 static void host_destroy(struct vdev *dev)

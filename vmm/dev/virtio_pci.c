@@ -304,8 +304,15 @@ static void fn_destroy(struct pci_fn *fn)
 	vp_of(fn)->ops->destroy(vp_of(fn));
 }
 
+static void fn_doorbell(struct pci_fn *fn, uint32_t offset)
+{
+	if (offset % VIRTIO_NOTIFY_MULTIPLIER == 0)
+		virtio_pci_notify(vp_of(fn), offset / VIRTIO_NOTIFY_MULTIPLIER);
+}
+
 static const struct pci_fn_ops fn_ops = {
 	.bar_access = bar_access,
+	.doorbell = fn_doorbell,
 	.moved = fn_moved,
 	.config_reads = config_reads,
 	.config_wrote = config_wrote,
@@ -313,7 +320,7 @@ static const struct pci_fn_ops fn_ops = {
 	.destroy = fn_destroy,
 };
 
-static uint8_t add_cap(struct virtio_pci *vp, uint8_t type, uint32_t offset, uint32_t len,
+static uint8_t add_cap(struct virtio_pci *vp, uint8_t type, uint8_t bar, uint32_t offset, uint32_t len,
 		       uint8_t body_len)
 {
 	uint8_t body[18] = {0}; /* what follows ID and next pointer */
@@ -321,7 +328,7 @@ static uint8_t add_cap(struct virtio_pci *vp, uint8_t type, uint32_t offset, uin
 	ASSERT(body_len <= sizeof(body));
 	body[0] = (uint8_t)(body_len + 2);
 	body[1] = type;
-	body[2] = VIRTIO_PCI_BAR;
+	body[2] = bar;
 	put_le32(body + VIRTIO_PCI_CAP_OFFSET - 2, offset);
 	put_le32(body + VIRTIO_PCI_CAP_LENGTH - 2, len);
 	if (type == VIRTIO_PCI_CAP_NOTIFY_CFG)
@@ -333,13 +340,17 @@ static void add_caps(struct virtio_pci *vp)
 {
 	uint8_t at;
 
-	add_cap(vp, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_COMMON, sizeof(struct virtio_common), 14);
-	add_cap(vp, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_NOTIFY,
-		VIRTIO_NOTIFY_MULTIPLIER * vp->ops->nr_queues, 18);
-	add_cap(vp, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_ISR, 1, 14);
+	uint32_t notify_len = VIRTIO_NOTIFY_MULTIPLIER * vp->ops->nr_queues;
+
+	add_cap(vp, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_BAR, VIRTIO_PCI_COMMON,
+		sizeof(struct virtio_common), 14);
+	/* Drivers take the first that they can use: ports, else memory. */
+	add_cap(vp, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_IO_BAR, 0, notify_len, 18);
+	add_cap(vp, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_BAR, VIRTIO_PCI_NOTIFY, notify_len, 18);
+	add_cap(vp, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_BAR, VIRTIO_PCI_ISR, 1, 14);
 	if (vp->config_len)
-		add_cap(vp, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_DEVICE, vp->config_len, 14);
-	at = add_cap(vp, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 18);
+		add_cap(vp, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_BAR, VIRTIO_PCI_DEVICE, vp->config_len, 14);
+	at = add_cap(vp, VIRTIO_PCI_CAP_PCI_CFG, VIRTIO_PCI_BAR, 0, 0, 18);
 	pci_fn_let_write(&vp->fn, at + VIRTIO_PCI_CAP_BAR, 1);
 	pci_fn_let_write(&vp->fn, at + VIRTIO_PCI_CAP_OFFSET, 4 + 4 + PCI_CFG_DATA_BYTES);
 	vp->pci_cfg_cap = at;
@@ -364,5 +375,6 @@ void virtio_pci_init(struct virtio_pci *vp, struct vm *vm, const struct virtio_o
 	pci_fn_init(&vp->fn, vm, &fn_ops, &id);
 	pci_fn_add_bar(&vp->fn, VIRTIO_PCI_BAR, VIRTIO_PCI_BYTES);
 	pci_fn_add_msix(&vp->fn, VIRTIO_PCI_MSIX_BAR, (uint16_t)(ops->nr_queues + 1));
+	pci_fn_add_io_bar(&vp->fn, VIRTIO_PCI_IO_BAR);
 	add_caps(vp);
 }

@@ -35,6 +35,7 @@
 #define VIRTIO_PCI_ID_BASE  0x1040u /* and the virtio device ID: the PCI device ID */
 #define VIRTIO_PCI_BAR	    0u
 #define VIRTIO_PCI_MSIX_BAR 2u
+#define VIRTIO_PCI_IO_BAR   4u /* notifications by OUT, which needs no look at the guest's code */
 
 /* Offsets in BAR 0. */
 #define VIRTIO_PCI_COMMON 0x0000u

@@ -49,16 +49,34 @@ FAST_EXIT fast_wrmsr(struct vcpu *vcpu)
 	return VMX_FAST_AGAIN;
 }
 
-FAST_EXIT fast_io(struct vcpu *vcpu)
+static inline enum vmx_fast quiet_or_done(const struct vcpu *vcpu)
+{
+	skip();
+	return exit_fast_is_quiet(vcpu) ? VMX_FAST_AGAIN : VMX_FAST_DONE;
+}
+
+FAST_EXIT fast_doorbell(struct vcpu *vcpu, uint64_t qual)
+{
+	exit_fast_doorbell(vcpu, (uint16_t)FIELD_GET(IOQ_PORT, qual));
+	return quiet_or_done(vcpu);
+}
+
+FAST_EXIT fast_port(struct vcpu *vcpu, uint64_t qual)
+{
+	exit_fast_io(vcpu, (uint16_t)FIELD_GET(IOQ_PORT, qual), (uint8_t)(FIELD_GET(IOQ_SIZE, qual) + 1),
+		     qual & IOQ_IN);
+	return quiet_or_done(vcpu);
+}
+
+static inline enum vmx_fast fast_io(struct vcpu *vcpu)
 {
 	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION);
 
 	if (qual & IOQ_STRING)
 		return VMX_FAST_NOT;
-	exit_fast_io(vcpu, (uint16_t)FIELD_GET(IOQ_PORT, qual), (uint8_t)(FIELD_GET(IOQ_SIZE, qual) + 1),
-		     qual & IOQ_IN);
-	skip();
-	return exit_fast_is_quiet(vcpu) ? VMX_FAST_AGAIN : VMX_FAST_DONE;
+	if (!(qual & IOQ_IN) && exit_fast_is_doorbell((uint16_t)FIELD_GET(IOQ_PORT, qual)))
+		return fast_doorbell(vcpu, qual);
+	return fast_port(vcpu, qual);
 }
 
 enum vmx_fast vmx_exit_fast(struct vcpu *vcpu)

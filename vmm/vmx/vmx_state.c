@@ -8,7 +8,10 @@
 #include "vmm/vmx/vmx.h"
 #include "vmm/vmx/vmx_hw.h"
 
+#define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
+#define DEBUGCTL_BTF BIT(1) /* TF steps over branches only */
+#define DR6_BS	  BIT(14) /* the trap is a single step */
 #define EFER_LME  BIT(8)
 #define EFER_LMA  BIT(10)
 #define CR0_NW	  BIT(29)
@@ -198,17 +201,28 @@ bool vmx_msr_set(struct vcpu *vcpu, uint32_t index, uint64_t val)
 
 /* ---- instructions and events ---- */
 
+/* The trap that a guest which steps itself expects behind an instruction that was carried out here. */
+static void trap_single_step(struct vcpu *vcpu)
+{
+	uint64_t dr6;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(dr6 | DR6_BS));
+	vmx_inject(vcpu, (struct guest_event){.kind = EVENT_EXCEPTION, .vector = 1});
+}
+
 void vmx_skip(struct vcpu *vcpu, uint8_t insn_len)
 {
 	uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 	uint64_t rip = vmread(VMCS_GUEST_RIP) + insn_len;
 
-	(void)vcpu;
 	if (!(vmread(VMCS_GUEST_CS_ACCESS) & BIT(13))) /* not 64-bit code: EIP wraps */
 		rip = (uint32_t)rip;
 	vmwrite(VMCS_GUEST_RIP, rip);
 	if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
+	if ((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+		trap_single_step(vcpu);
 }
 
 bool vmx_can_take(struct vcpu *vcpu, enum guest_event_kind kind)

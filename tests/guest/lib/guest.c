@@ -16,8 +16,10 @@ void start_ap(void);
 void trap(struct trap_frame *frame);
 
 volatile int trap_vector = -1;
-volatile uint64_t trap_error;
-uint64_t trap_resume;
+volatile uint64_t trap_error, trap_cr2;
+struct trap_frame trap_regs;
+uint64_t trap_resume, trap_rsp; /* named by CATCH() */
+bool irq_without_eoi;
 volatile uint64_t irq_count[256];
 void (*irq_hook)(uint8_t vector);
 
@@ -133,17 +135,23 @@ void trap(struct trap_frame *frame)
 		irq_count[frame->vector]++;
 		if (irq_hook)
 			irq_hook((uint8_t)frame->vector);
-		apic_write(0xb0, 0);
+		if (!irq_without_eoi)
+			apic_write(0xb0, 0);
 		return;
 	}
-	trap_vector = (int)frame->vector;
-	trap_error = frame->error;
 	if (frame->vector == 2) {
 		irq_count[2]++;
 		return;
 	}
+	trap_vector = (int)frame->vector;
+	trap_error = frame->error;
+	trap_cr2 = read_cr2();
+	trap_regs = *frame;
+	if (frame->vector == 1)
+		frame->rflags &= ~0x100ull; /* one step is enough */
 	if (trap_resume) {
 		frame->rip = trap_resume;
+		frame->rsp = trap_rsp;
 		trap_resume = 0;
 		return;
 	}
@@ -153,6 +161,8 @@ void trap(struct trap_frame *frame)
 	print_hex(frame->error);
 	print(" at ");
 	print_hex(frame->rip);
+	print(" cr2 ");
+	print_hex(trap_cr2);
 	print("\n");
 	power_off();
 }
@@ -269,6 +279,45 @@ bool start_second_cpu(void (*fn)(void))
 	return second_is_up;
 }
 
+/* ---- paging ---- */
+
+void invlpg(uint64_t gva)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(gva) : "memory");
+}
+
+uint64_t *page_entry(uint64_t gva)
+{
+	static uint64_t tables[8][512] __attribute__((aligned(4096)));
+	static uint32_t nr_used;
+	uint64_t *pdpt = (uint64_t *)(*(uint64_t *)(read_cr3() & ~0xfffull) & ~0xfffull);
+	uint64_t *pde = (uint64_t *)(pdpt[gva >> 30 & 511] & ~0xfffull) + (gva >> 21 & 511);
+
+	if (*pde & 0x80) {
+		uint64_t *table = tables[nr_used++];
+
+		for (uint64_t i = 0; i < 512; i++)
+			table[i] = (*pde & ~0x1fffffull) + i * 4096 + 3;
+		*pde = (uint64_t)table + 3;
+		invlpg(gva);
+	}
+	return (uint64_t *)(*pde & ~0xfffull) + (gva >> 12 & 511);
+}
+
+/* ---- CMOS ---- */
+
+uint8_t cmos_read(uint8_t index)
+{
+	out8(LAYOUT_RTC, index);
+	return in8(LAYOUT_RTC + 1);
+}
+
+void cmos_write(uint8_t index, uint8_t val)
+{
+	out8(LAYOUT_RTC, index);
+	out8(LAYOUT_RTC + 1, val);
+}
+
 /* ---- PCI ---- */
 
 uint32_t pci_read(uint32_t dev, uint32_t reg)
@@ -289,6 +338,23 @@ int pci_find(uint16_t vendor, uint16_t device)
 		if (pci_read(dev, 0) == ((uint32_t)device << 16 | vendor))
 			return (int)dev;
 	return -1;
+}
+
+uint32_t pci_find_cap(uint32_t dev, uint8_t id, uint32_t after)
+{
+	uint32_t at = after ? pci_read(dev, after) >> 8 & 0xff : pci_read(dev, 0x34) & 0xff;
+
+	while (at && (pci_read(dev, at) & 0xff) != id)
+		at = pci_read(dev, at) >> 8 & 0xff;
+	return at;
+}
+
+uint64_t pci_bar(uint32_t dev, uint32_t bar)
+{
+	uint32_t low = pci_read(dev, 0x10 + 4 * bar);
+	uint64_t high = (low & 6) == 4 ? pci_read(dev, 0x14 + 4 * bar) : 0;
+
+	return high << 32 | (low & ~15u);
 }
 
 /* ---- odds and ends ---- */
@@ -316,6 +382,37 @@ void *memset(void *dst, int byte, size_t len)
 
 	__asm__ volatile("rep stosb" : "+D"(to), "+c"(len) : "a"(byte) : "memory");
 	return dst;
+}
+
+bool same(const void *a, const void *b, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (((const uint8_t *)a)[i] != ((const uint8_t *)b)[i])
+			return false;
+	return true;
+}
+
+static const char *behind(const char *text, const char *key)
+{
+	while (*key && *text == *key)
+		text++, key++;
+	return *key ? NULL : text;
+}
+
+uint64_t option(const char *key, uint64_t otherwise)
+{
+	uint64_t val = 0;
+
+	for (const char *at = guest_cmdline(); *at; at++) {
+		const char *digits = behind(at, key);
+
+		if (!digits || *digits++ != '=')
+			continue;
+		while (*digits >= '0' && *digits <= '9')
+			val = val * 10 + (uint64_t)(*digits++ - '0');
+		return val;
+	}
+	return otherwise;
 }
 
 void start(const uint8_t *info)

@@ -13,6 +13,7 @@
 #define PCI_STATUS	 0x06u
 #define PCI_BAR0	 0x10u
 #define PCI_CAP_POINTER	 0x34u
+#define PCI_COMMAND_IO	 0x0001u
 #define PCI_COMMAND_MEM	 0x0002u
 #define PCI_COMMAND_DMA	 0x0004u
 #define PCI_COMMAND_NO_INTX 0x0400u
@@ -88,8 +89,15 @@ uint64_t pci_bar(struct pci_dev dev, uint8_t bar)
 	return low & ~15u;
 }
 
+uint16_t pci_io_bar(struct pci_dev dev, uint8_t bar)
+{
+	uint32_t low = bar <= 5 ? pci_read32(dev, (uint8_t)(PCI_BAR0 + 4 * bar)) : 0;
+
+	return low & 1 ? (uint16_t)(low & ~3u) : 0;
+}
+
 void pci_enable(struct pci_dev dev)
 {
 	pci_write16(dev, PCI_COMMAND,
-		    pci_read16(dev, PCI_COMMAND) | PCI_COMMAND_MEM | PCI_COMMAND_DMA | PCI_COMMAND_NO_INTX);
+		    pci_read16(dev, PCI_COMMAND) | PCI_COMMAND_IO | PCI_COMMAND_MEM | PCI_COMMAND_DMA | PCI_COMMAND_NO_INTX);
 }

@@ -21,7 +21,10 @@ uint8_t pci_next_cap(struct pci_dev dev, uint8_t id, uint8_t from);
 /* pci_bar - address of a memory BAR; 0 for what is none */
 uint64_t pci_bar(struct pci_dev dev, uint8_t bar);
 
-/* pci_enable - memory decoding and DMA on, INTx off */
+/* pci_io_bar - port of an I/O BAR; 0 for what is none */
+uint16_t pci_io_bar(struct pci_dev dev, uint8_t bar);
+
+/* pci_enable - I/O and memory decoding and DMA on, INTx off */
 void pci_enable(struct pci_dev dev);
 
 #endif

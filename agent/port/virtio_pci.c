@@ -48,6 +48,20 @@ static volatile uint8_t *map_cap(struct pci_dev pci, uint8_t cap)
 	return (volatile uint8_t *)paging_map_device(bar + offset, len);
 }
 
+/* The first place that the device offers, which is the one it likes best. */
+static void find_notify(struct virtio_dev *dev, uint8_t cap)
+{
+	uint16_t port = pci_io_bar(dev->pci, pci_read8(dev->pci, (uint8_t)(cap + 4)));
+
+	if (dev->notify || dev->notify_port)
+		return;
+	if (port)
+		dev->notify_port = (uint16_t)(port + pci_read32(dev->pci, (uint8_t)(cap + 8)));
+	else
+		dev->notify = map_cap(dev->pci, cap);
+	dev->notify_step = pci_read32(dev->pci, (uint8_t)(cap + 16));
+}
+
 static void find_parts(struct virtio_dev *dev)
 {
 	uint8_t cap = 0;
@@ -58,8 +72,7 @@ static void find_parts(struct virtio_dev *dev)
 			dev->common = dev->common ? dev->common : map_cap(dev->pci, cap);
 			break;
 		case VIRTIO_PCI_CAP_NOTIFY_CFG:
-			dev->notify = dev->notify ? dev->notify : map_cap(dev->pci, cap);
-			dev->notify_step = pci_read32(dev->pci, (uint8_t)(cap + 16));
+			find_notify(dev, cap);
 			break;
 		case VIRTIO_PCI_CAP_DEVICE_CFG:
 			dev->config = dev->config ? dev->config : map_cap(dev->pci, cap);
@@ -127,7 +140,7 @@ enum hv_err virtio_open(struct virtio_dev *dev, unsigned virtio_id, uint64_t wan
 		return HV_ENOENT;
 	pci_enable(dev->pci);
 	find_parts(dev);
-	if (!dev->common || !dev->notify)
+	if (!dev->common || (!dev->notify && !dev->notify_port))
 		return HV_EPROTO;
 
 	mmio_write8(dev->common + COMMON_STATUS, 0);
@@ -154,6 +167,7 @@ static void write_address(volatile uint8_t *reg, const void *at)
 enum hv_err virtio_queue(struct virtio_dev *dev, uint16_t index, struct vq_rings *rings, struct virtio_queue *q)
 {
 	volatile uint8_t *common = dev->common;
+	uint32_t offset;
 	uint16_t size;
 
 	mmio_write16(common + COMMON_QUEUE_SELECT, index);
@@ -167,7 +181,9 @@ enum hv_err virtio_queue(struct virtio_dev *dev, uint16_t index, struct vq_rings
 	mmio_write16(common + COMMON_QUEUE_SIZE, size);
 	vq_init(&q->vq, rings, size);
 	q->index = index;
-	q->doorbell = dev->notify + (size_t)mmio_read16(common + COMMON_QUEUE_NOTIFY_OFF) * dev->notify_step;
+	offset = mmio_read16(common + COMMON_QUEUE_NOTIFY_OFF) * dev->notify_step;
+	q->port = dev->notify_port ? (uint16_t)(dev->notify_port + offset) : 0;
+	q->doorbell = dev->notify + offset;
 	mmio_write16(common + COMMON_QUEUE_MSIX_VECTOR, 0);
 	write_address(common + COMMON_QUEUE_DESC, rings->desc);
 	write_address(common + COMMON_QUEUE_DRIVER, &rings->avail);
@@ -185,5 +201,8 @@ void virtio_notify(struct virtio_queue *q)
 {
 	/* The ring's index is written before the device is told to read it. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	mmio_write16(q->doorbell, q->index);
+	if (q->port)
+		out16(q->port, q->index);
+	else
+		mmio_write16(q->doorbell, q->index);
 }

@@ -16,13 +16,15 @@
 struct virtio_dev {
 	struct pci_dev pci;
 	volatile uint8_t *common, *notify, *config; /* config: device-specific; may be NULL */
+	uint16_t notify_port; /* 0: notifications go to memory at notify */
 	uint32_t notify_step;
 	uint64_t features; /* agreed on */
 };
 
 struct virtio_queue {
 	struct vq vq;
-	volatile uint8_t *doorbell;
+	volatile uint8_t *doorbell; /* or, when it is not 0, the port: a cheaper exit */
+	uint16_t port;
 	uint16_t index;
 };
 

@@ -32,6 +32,9 @@
 #define FULL_MS	    200
 #define PATIENCE_MS 30000 /* without any answer */
 
+/* Where we are in a terminal's escape sequence. */
+enum sequence { SEQUENCE_NONE, SEQUENCE_BEGUN, SEQUENCE_CSI };
+
 struct console {
 	const char *vm;
 	CURLM *multi;
@@ -52,6 +55,7 @@ struct console {
 	int64_t failing_since_ms; /* 0: not */
 	int64_t end_ms;		  /* 0: never */
 	bool has_until;
+	enum sequence sequence;
 	regex_t until;
 	char recent[RECENT_MAX + 1];
 	size_t nr_recent;
@@ -113,19 +117,39 @@ static void write_out(const char *bytes, size_t len)
 	}
 }
 
-/* Does the output match now? Carriage returns are left out, so that '$' finds the ends of lines. */
+static void remember(struct console *c, char byte)
+{
+	if (c->nr_recent == RECENT_MAX) {
+		memmove(c->recent, c->recent + RECENT_MAX / 2, RECENT_MAX / 2);
+		c->nr_recent = RECENT_MAX / 2;
+	}
+	c->recent[c->nr_recent++] = byte ? byte : ' ';
+	c->recent[c->nr_recent] = 0;
+}
+
+/*
+ * Does the output match now? Carriage returns and terminal sequences are left out, so that '^' and
+ * '$' find the beginnings and ends of lines as people see them.
+ */
 static bool look_for_until(struct console *c, const char *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] == '\r')
-			continue;
-		if (c->nr_recent == RECENT_MAX) {
-			memmove(c->recent, c->recent + RECENT_MAX / 2, RECENT_MAX / 2);
-			c->nr_recent = RECENT_MAX / 2;
+		switch (c->sequence) {
+		case SEQUENCE_NONE:
+			if (bytes[i] == '\033')
+				c->sequence = SEQUENCE_BEGUN;
+			else if (bytes[i] != '\r')
+				remember(c, bytes[i]);
+			break;
+		case SEQUENCE_BEGUN:
+			c->sequence = bytes[i] == '[' ? SEQUENCE_CSI : SEQUENCE_NONE;
+			break;
+		case SEQUENCE_CSI: /* [ECMA-48] parameters, then a final byte of '@' to '~' */
+			if (bytes[i] >= '@' && bytes[i] <= '~')
+				c->sequence = SEQUENCE_NONE;
+			break;
 		}
-		c->recent[c->nr_recent++] = bytes[i] ? bytes[i] : ' ';
 	}
-	c->recent[c->nr_recent] = 0;
 	return c->has_until && regexec(&c->until, c->recent, 0, NULL, 0) == 0;
 }
 

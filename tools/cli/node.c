@@ -15,7 +15,7 @@ static const struct column list_columns[] = {
 	{"FREE", "free_memory_mib", COLUMN_MIB},
 	{"VIRT", "virt", COLUMN_TEXT},
 	{"NICS", "nics", COLUMN_NAMES},
-	{"ADDRESS", "address", COLUMN_TEXT},
+	{"ADDRESS", "lease", COLUMN_ADDRESS},
 	{"VERSION", "version", COLUMN_TEXT},
 	{"VMS", "vms", COLUMN_COUNT},
 	{"SEEN", "last_seen_at", COLUMN_AGO},

@@ -52,7 +52,7 @@ static void write_number(FILE *f, yyjson_val *val, enum column_kind kind)
 		if (yyjson_is_str(val))
 			fputs(yyjson_get_str(val), f);
 		else
-			fprintf(f, "%.15g", number);
+			fprintf(f, "%.0f", number);
 	}
 }
 
@@ -134,6 +134,9 @@ static char *cell(const struct column *c, yyjson_val *object, int64_t now)
 	switch (c->kind) {
 	case COLUMN_TEXT:
 		write_scalar(f, NULL, val);
+		break;
+	case COLUMN_ADDRESS:
+		write_scalar(f, NULL, yyjson_obj_get(val, "address"));
 		break;
 	case COLUMN_AGO:
 		write_ago(f, val, now);

@@ -21,6 +21,7 @@ enum column_kind {
 	COLUMN_AGO,	/* a time: "3 min ago", "in 2 h" */
 	COLUMN_LIST,	/* an array: its texts, or its objects' values in a row */
 	COLUMN_NAMES,	/* an array of objects: their "name"s */
+	COLUMN_ADDRESS, /* an object: its "address" */
 };
 
 struct column {

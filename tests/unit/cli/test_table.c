@@ -52,17 +52,13 @@ static void aligns_texts_left_and_numbers_right(void **state)
 
 static void writes_every_kind(void **state)
 {
-	static const struct column columns[] = {{"count", "count", COLUMN_COUNT},
-						{"memory", "memory", COLUMN_MIB},
-						{"run", "run", COLUMN_SECONDS},
-						{"up", "up", COLUMN_MS},
-						{"seen", "seen", COLUMN_AGO},
-						{"ends", "ends", COLUMN_AGO},
-						{"nics", "nics", COLUMN_LIST},
-						{"names", "nics", COLUMN_NAMES},
-						{"none", "none", COLUMN_LIST},
-						{"lease", "lease", COLUMN_LIST},
-						{0}};
+	static const struct column columns[] = {
+		{"count", "count", COLUMN_COUNT},     {"memory", "memory", COLUMN_MIB},
+		{"run", "run", COLUMN_SECONDS},	      {"up", "up", COLUMN_MS},
+		{"seen", "seen", COLUMN_AGO},	      {"ends", "ends", COLUMN_AGO},
+		{"nics", "nics", COLUMN_LIST},	      {"names", "nics", COLUMN_NAMES},
+		{"none", "none", COLUMN_LIST},	      {"lease", "lease", COLUMN_LIST},
+		{"address", "lease", COLUMN_ADDRESS}, {0}};
 
 	(void)state;
 	expect(columns,
@@ -72,16 +68,17 @@ static void writes_every_kind(void **state)
 	       "\"nics\":[{\"name\":\"net0\",\"link\":true,\"speed_mbps\":1000},{\"name\":\"net1\","
 	       "\"link\":false,\"speed_mbps\":0}],"
 	       "\"lease\":{\"address\":\"10.0.2.15\",\"dns\":[]}}",
-	       "count   18446744073709551\n"
-	       "memory  1 GiB\n"
-	       "run     4.12 s\n"
-	       "up      73 s\n"
-	       "seen    3 min ago\n"
-	       "ends    in 3 d\n"
-	       "nics    net0 link 1000 Mb/s, net1 no link 0 Mb/s\n"
-	       "names   net0,net1\n"
-	       "none    -\n"
-	       "lease   10.0.2.15 -\n");
+	       "count    18446744073709551\n"
+	       "memory   1 GiB\n"
+	       "run      4.12 s\n"
+	       "up       73 s\n"
+	       "seen     3 min ago\n"
+	       "ends     in 3 d\n"
+	       "nics     net0 link 1000 Mb/s, net1 no link 0 Mb/s\n"
+	       "names    net0,net1\n"
+	       "none     -\n"
+	       "lease    10.0.2.15 -\n"
+	       "address  10.0.2.15\n");
 }
 
 static void survives_values_of_the_wrong_type(void **state)

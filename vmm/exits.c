@@ -113,6 +113,12 @@ static enum exit_next exit_undefined(struct vcpu *vcpu, const struct vm_exit *ex
 	return raise(vcpu, VECTOR_UD);
 }
 
+static enum exit_next exit_no_counter(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)exit;
+	return raise(vcpu, VECTOR_GP);
+}
+
 /* Caches are the host's; with coherent DMA a guest's flush has nothing to do. */
 static enum exit_next exit_wbinvd(struct vcpu *vcpu, const struct vm_exit *exit)
 {
@@ -299,6 +305,7 @@ static const struct {
 	[EXIT_WBINVD] = {"wbinvd", exit_wbinvd},
 	[EXIT_HYPERCALL] = {"hypercall", exit_hypercall},
 	[EXIT_UNDEFINED] = {"undefined instruction", exit_undefined},
+	[EXIT_NO_COUNTER] = {"rdpmc", exit_no_counter},
 	[EXIT_APIC_WRITE] = {"apic write", exit_apic_write},
 	[EXIT_APIC_ACCESS] = {"apic access", exit_mmio},
 	[EXIT_EOI] = {"eoi", exit_eoi},

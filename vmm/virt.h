@@ -53,6 +53,7 @@ enum exit_kind {
 	EXIT_WBINVD,
 	EXIT_HYPERCALL,	  /* VMCALL or VMMCALL */
 	EXIT_UNDEFINED,	  /* an instruction that this guest's CPU does not have: #UD */
+	EXIT_NO_COUNTER,  /* RDPMC, on a CPU that shows no counters: #GP(0) */
 	EXIT_APIC_WRITE,  /* trap-like: the register page was written; .apic.offset */
 	EXIT_APIC_ACCESS, /* an access to the APIC page that hardware did not virtualise; like EXIT_MMIO */
 	EXIT_EOI,	  /* EOI of a level-triggered vector */

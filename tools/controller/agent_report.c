@@ -29,10 +29,15 @@ static void keep_vm(struct call *c, const char *id, const char *state, const cha
 {
 	bool bad = state && (strcmp(state, "crashed") == 0 || strcmp(state, "failed") == 0);
 
+	/* While a VM is being made its reason says how far that is: kept, but not an event each time. */
+	if (db_run(&c->d->db,
+		   "UPDATE vms SET reason = ?2, since_ms = ?3 WHERE id = ?4 AND deleted_ms IS NULL"
+		   " AND state IS ?1 AND (reason IS NOT ?2 OR since_ms IS NOT ?3)",
+		   "ttit", state, reason, since_ms, id))
+		return;
 	if (db_run(&c->d->db,
 		   "UPDATE vms SET state = ?1, reason = ?2, since_ms = ?3 WHERE id = ?4 AND "
-		   "deleted_ms IS NULL"
-		   " AND (state IS NOT ?1 OR reason IS NOT ?2 OR since_ms IS NOT ?3)",
+		   "deleted_ms IS NULL AND state IS NOT ?1",
 		   "ttit", state, reason, since_ms, id) &&
 	    state)
 		audit_add(c->d, bad ? EVENT_ERROR : EVENT_INFO, "vm_state", c->node, c->node, id,

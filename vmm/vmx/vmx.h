@@ -38,6 +38,8 @@ struct vmx_vcpu {
 	uint64_t cr2;
 };
 
+#define RFLAGS_TF BIT(8) /* single-step */
+
 extern struct vmx_ctl vmx_ctl;
 extern struct vmx_cap vmx_cap;
 

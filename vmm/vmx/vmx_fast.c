@@ -9,6 +9,7 @@
 #include "vmm/vmx/vmx.h"
 #include "vmm/vmx/vmx_hw.h"
 
+
 /* As vmx_skip(), with the rare cases out of the way: outside 64-bit mode EIP wraps at 4 GiB. */
 static inline void skip(void)
 {
@@ -83,6 +84,9 @@ enum vmx_fast vmx_exit_fast(struct vcpu *vcpu)
 {
 	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 
+	/* A guest that single-steps gets its #DB from vmx_skip(). */
+	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
+		return VMX_FAST_NOT;
 	if (reason == REASON_CPUID)
 		return fast_cpuid(vcpu);
 	if (reason == REASON_WRMSR)

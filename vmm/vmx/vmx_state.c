@@ -8,7 +8,6 @@
 #include "vmm/vmx/vmx.h"
 #include "vmm/vmx/vmx_hw.h"
 
-#define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
 #define DEBUGCTL_BTF BIT(1) /* TF steps over branches only */
 #define DR6_BS	  BIT(14) /* the trap is a single step */

@@ -11,6 +11,7 @@
 #include "kernel/irq.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/fmt.h"
+#include "kernel/log.h"
 #include "vmm/board.h"
 #include "vmm/cpuid.h"
 #include "vmm/dev/lapic.h"
@@ -317,6 +318,17 @@ static const struct {
 	[EXIT_UNKNOWN] = {"unknown", exit_crash},
 };
 
+void exit_log_last(const struct vcpu *vcpu)
+{
+	for (uint32_t i = 0; i < VCPU_LAST_EXITS; i++) {
+		uint32_t at = (vcpu->last_exit_at + i) % VCPU_LAST_EXITS;
+
+		log_info("exit", "vm %u vcpu %u: %s (%x) at %llx", vcpu->vm->id, vcpu->index,
+			 exit_name(vcpu->last_exits[at].kind), vcpu->last_exits[at].raw,
+			 (unsigned long long)vcpu->last_exits[at].rip);
+	}
+}
+
 const char *exit_name(enum exit_kind kind)
 {
 	return kind < EXIT_KINDS ? exit_rows[kind].name : "?";
@@ -329,7 +341,7 @@ static void remember(struct vcpu *vcpu, const struct vm_exit *exit)
 	vcpu->exits[exit->kind]++;
 	vcpu->last_exits[at].kind = exit->kind;
 	vcpu->last_exits[at].raw = exit->raw;
-	vcpu->last_exits[at].rip = 0;
+	vcpu->last_exits[at].rip = virt->reg_get(vcpu, REG_RIP);
 	vcpu->last_exit_at = (at + 1) % VCPU_LAST_EXITS;
 }
 

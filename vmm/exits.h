@@ -10,4 +10,7 @@ void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 
 const char *exit_name(enum exit_kind kind);
 
+/* exit_log_last - the last exits of a vCPU that went the long way, oldest first; for crashes */
+void exit_log_last(const struct vcpu *vcpu);
+
 #endif

@@ -16,6 +16,7 @@
 #include "vmm/boot.h"
 #include "vmm/console.h"
 #include "vmm/ept.h"
+#include "vmm/exits.h"
 #include "vmm/module_guests.h"
 #include "vmm/run.h"
 #include "vmm/vcpu.h"
@@ -414,17 +415,6 @@ void vm_stop(struct vm *vm, enum vm_stop_reason reason, const char *why)
 	run_stop_vm(vm);
 }
 
-static void log_last_exits(const struct vcpu *vcpu)
-{
-	for (uint32_t i = 0; i < VCPU_LAST_EXITS; i++) {
-		uint32_t at = (vcpu->last_exit_at + i) % VCPU_LAST_EXITS;
-
-		log_info("vm", "vm %u vcpu %u: exit kind %u (%x) at %llx", vcpu->vm->id, vcpu->index,
-			 vcpu->last_exits[at].kind, vcpu->last_exits[at].raw,
-			 (unsigned long long)vcpu->last_exits[at].rip);
-	}
-}
-
 static void finish_stop(struct vm *vm)
 {
 	static const enum vm_state states[] = {
@@ -438,7 +428,7 @@ static void finish_stop(struct vm *vm)
 
 	if (vm->stop_reason == VM_STOP_CRASH || vm->stop_reason == VM_STOP_TRIPLE_FAULT)
 		for (uint32_t i = 0; i < vm->nr_vcpus; i++)
-			log_last_exits(vm->vcpus[i]);
+			exit_log_last(vm->vcpus[i]);
 	log_info("vm", "vm %u \"%s\": %s", vm->id, vm->name, vm->stop_why);
 	if (vm->is_agent)
 		agent_vm_restarts();

@@ -12,6 +12,7 @@
 #include "vmm/board.h"
 #include "vmm/control.h"
 #include "vmm/cpuid.h"
+#include "vmm/exits.h"
 #include "vmm/images.h"
 #include "vmm/module_guests.h"
 #include "vmm/node_info.h"
@@ -22,6 +23,14 @@ const struct virt_ops *virt;
 struct virt_caps virt_caps;
 
 static const struct virt_ops *const backends[] = {&vmx_ops};
+
+static void panic_note(void)
+{
+	const struct vcpu *vcpu = run_loaded();
+
+	if (vcpu)
+		exit_log_last(vcpu);
+}
 
 bool vmm_init(void)
 {
@@ -36,6 +45,7 @@ bool vmm_init(void)
 		log_info("virt", "%s: %s", virt->name, virt_caps.features);
 		cpuid_host_init();
 		board_init();
+		panic_add_note(panic_note);
 		return true;
 	}
 	log_err("virt", "this CPU has neither VT-x nor AMD-V, or a hypervisor below hides it: guests cannot "

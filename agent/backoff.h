@@ -2,7 +2,8 @@
 /*
  * How long to wait before trying again: 500 ms, doubled with each failure in a row up to half a
  * minute, and then up to a quarter more at random, so that a thousand nodes whose controller was
- * restarted do not come back in step. The jitter is added after the cap, or there would be none left.
+ * restarted do not come back in step. The jitter is added after the cap, or there would be none
+ * left.
  */
 #ifndef AGENT_BACKOFF_H
 #define AGENT_BACKOFF_H

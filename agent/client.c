@@ -55,6 +55,14 @@ static void drop_body(struct client *c)
 	c->body_len = c->body_cap = 0;
 }
 
+static void open_when_due(struct client *c, uint64_t now_ms)
+{
+	if (c->state != CLIENT_OPENING || tls_poll(c->tls) != TLS_CLOSED || !tls_may_open())
+		return;
+	c->open_ms = now_ms;
+	tls_open(c->tls, c->host, c->port);
+}
+
 static void begin(struct client *c, uint64_t now_ms)
 {
 	c->sent = 0;
@@ -63,10 +71,9 @@ static void begin(struct client *c, uint64_t now_ms)
 	http_start(&c->reader, c->req.sink ? c->req.sink : gather, c->req.sink ? c->req.arg : c);
 	c->is_reused = tls_poll(c->tls) == TLS_OPEN;
 	c->state = c->is_reused ? CLIENT_SENDING : CLIENT_OPENING;
-	if (!c->is_reused) {
-		c->open_ms = now_ms;
-		tls_open(c->tls, c->host, c->port);
-	}
+	if (!c->is_reused)
+		tls_close(c->tls);
+	open_when_due(c, now_ms);
 }
 
 void client_send(struct client *c, const struct client_request *req, uint64_t now_ms)
@@ -92,8 +99,11 @@ void client_send(struct client *c, const struct client_request *req, uint64_t no
 static void finish(struct client *c, unsigned status, const char *error)
 {
 	struct client_request req = c->req;
-	struct client_result result = {
-		.status = status, .reader = &c->reader, .body = c->body ? c->body : "", .body_len = c->body_len, .error = error};
+	struct client_result result = {.status = status,
+				       .reader = &c->reader,
+				       .body = c->body ? c->body : "",
+				       .body_len = c->body_len,
+				       .error = error};
 	char *body = c->body;
 
 	c->body = NULL;
@@ -112,7 +122,8 @@ static void fail(struct client *c, const char *error, uint64_t now_ms)
 		begin(c, now_ms);
 		return;
 	}
-	snprintf(text, sizeof(text), "%s", error[0] ? error : "the controller closed the connection");
+	snprintf(text, sizeof(text), "%s",
+		 error[0] ? error : "the controller closed the connection");
 	tls_close(c->tls);
 	finish(c, 0, text);
 }
@@ -163,6 +174,7 @@ bool client_poll(struct client *c, uint64_t now_ms)
 {
 	enum tls_state state = tls_poll(c->tls);
 
+	open_when_due(c, now_ms);
 	if (c->state == CLIENT_IDLE) {
 		if (state == TLS_FAILED)
 			tls_close(c->tls);
@@ -178,8 +190,8 @@ bool client_poll(struct client *c, uint64_t now_ms)
 		return true;
 	}
 	if (c->state == CLIENT_OPENING && state == TLS_OPEN) {
-		log_info("tls", "%s: connected in %u ms, %s", c->name, (unsigned)(now_ms - c->open_ms),
-			 tls_describe(c->tls));
+		log_info("tls", "%s: connected in %u ms, %s", c->name,
+			 (unsigned)(now_ms - c->open_ms), tls_describe(c->tls));
 		c->state = CLIENT_SENDING;
 		return true;
 	}

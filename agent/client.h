@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An HTTPS connection to the controller: one request at a time, kept open between requests. A request
- * that fails on a connection that had been idle is tried once more on a fresh one (the peer may have
- * closed it just then); everything that the agent asks for may be repeated.
+ * An HTTPS connection to the controller: one request at a time, kept open between requests. A
+ * request that fails on a connection that had been idle is tried once more on a fresh one (the peer
+ * may have closed it just then); everything that the agent asks for may be repeated.
  */
 #ifndef AGENT_CLIENT_H
 #define AGENT_CLIENT_H
@@ -13,9 +13,9 @@
 #define CLIENT_PATH_MAX 256u
 
 struct client_result {
-	unsigned status;		 /* 0: no answer came; error says why */
+	unsigned status;		  /* 0: no answer came; error says why */
 	const struct http_reader *reader; /* headers */
-	const char *body;		 /* when no sink was given; zero-terminated */
+	const char *body;		  /* when no sink was given; zero-terminated */
 	size_t body_len;
 	const char *error;
 };

@@ -28,7 +28,8 @@ static struct console_session *open_session(struct console *c, const struct desi
 	for (i = 0; i < CONSOLE_SESSIONS_MAX; i++) {
 		struct console_session *s = &c->sessions[i];
 
-		if (s->is_used && strcmp(s->vm, vm->id) == 0 && strcmp(s->session, vm->console.session) == 0)
+		if (s->is_used && strcmp(s->vm, vm->id) == 0 &&
+		    strcmp(s->session, vm->console.session) == 0)
 			return s;
 		if (!s->is_used && !unused)
 			unused = s;
@@ -42,7 +43,8 @@ static struct console_session *open_session(struct console *c, const struct desi
 	return unused;
 }
 
-static void learn(struct console_session *s, const struct sync_actual *a, const struct sync_memory *memory)
+static void learn(struct console_session *s, const struct sync_actual *a,
+		  const struct sync_memory *memory)
 {
 	const struct sync_vm *slot;
 	uint8_t uuid[16];
@@ -66,8 +68,8 @@ static void learn(struct console_session *s, const struct sync_actual *a, const 
 	}
 }
 
-void console_update(struct console *c, const struct desired *desired, const struct sync_actual *actual,
-		    const struct sync_memory *memory)
+void console_update(struct console *c, const struct desired *desired,
+		    const struct sync_actual *actual, const struct sync_memory *memory)
 {
 	const struct desired_vm *vms = desired->vms.at;
 	struct console_session *s;
@@ -105,11 +107,12 @@ struct console_session *console_next_output(struct console *c)
 	return NULL;
 }
 
-void console_output_path(const struct console_session *s, uint64_t offset, char path[CONSOLE_PATH_MAX])
+void console_output_path(const struct console_session *s, uint64_t offset,
+			 char path[CONSOLE_PATH_MAX])
 {
 	snprintf(path, CONSOLE_PATH_MAX,
-		 "/agent/v1/console/%s?session=%s&stream=%" PRIu64 "&offset=%" PRIu64, s->vm, s->session, s->stream,
-		 offset);
+		 "/agent/v1/console/%s?session=%s&stream=%" PRIu64 "&offset=%" PRIu64, s->vm,
+		 s->session, s->stream, offset);
 }
 
 void console_output_done(struct console_session *s, uint64_t offset, size_t len, unsigned status)
@@ -139,9 +142,11 @@ struct console_session *console_next_input(struct console *c, unsigned *nr)
 	return found;
 }
 
-void console_input_path(const struct console_session *s, unsigned wait_s, char path[CONSOLE_PATH_MAX])
+void console_input_path(const struct console_session *s, unsigned wait_s,
+			char path[CONSOLE_PATH_MAX])
 {
-	snprintf(path, CONSOLE_PATH_MAX, "/agent/v1/console/%s/input?session=%s&offset=%" PRIu64 "&wait=%u", s->vm,
+	snprintf(path, CONSOLE_PATH_MAX,
+		 "/agent/v1/console/%s/input?session=%s&offset=%" PRIu64 "&wait=%u", s->vm,
 		 s->session, s->in_offset, wait_s);
 }
 

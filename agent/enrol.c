@@ -13,8 +13,8 @@ void error_describe(unsigned status, const char *body, size_t len_bytes, char *o
 	struct error_reply reply = {0};
 	struct proto_error err;
 
-	if (schema_decode(&error_reply_schema, body, len_bytes, (struct proto_scratch){0}, &reply, &err) ==
-		    PROTO_OK &&
+	if (schema_decode(&error_reply_schema, body, len_bytes, (struct proto_scratch){0}, &reply,
+			  &err) == PROTO_OK &&
 	    reply.has_error)
 		snprintf(out, cap, "%u %s: %s", status, reply.error.code, reply.error.message);
 	else
@@ -25,11 +25,13 @@ static void read_certificate(const char *body, size_t len, struct enrol_answer *
 {
 	struct proto_error err;
 
-	if (schema_decode(&enroll_reply_schema, body, len, (struct proto_scratch){0}, &out->reply, &err) == PROTO_OK) {
+	if (schema_decode(&enroll_reply_schema, body, len, (struct proto_scratch){0}, &out->reply,
+			  &err) == PROTO_OK) {
 		out->next = ENROL_DONE;
 		return;
 	}
-	snprintf(out->text, sizeof(out->text), "the controller's answer is wrong: %s %s", err.field, err.message);
+	snprintf(out->text, sizeof(out->text), "the controller's answer is wrong: %s %s", err.field,
+		 err.message);
 }
 
 static void read_pending(const char *body, size_t len, struct enrol_answer *out)
@@ -37,14 +39,16 @@ static void read_pending(const char *body, size_t len, struct enrol_answer *out)
 	struct enroll_pending pending = {0};
 	struct proto_error err;
 
-	if (schema_decode(&enroll_pending_schema, body, len, (struct proto_scratch){0}, &pending, &err) != PROTO_OK) {
-		snprintf(out->text, sizeof(out->text), "the controller's answer is wrong: %s %s", err.field,
-			 err.message);
+	if (schema_decode(&enroll_pending_schema, body, len, (struct proto_scratch){0}, &pending,
+			  &err) != PROTO_OK) {
+		snprintf(out->text, sizeof(out->text), "the controller's answer is wrong: %s %s",
+			 err.field, err.message);
 		return;
 	}
 	out->next = ENROL_PENDING;
 	out->wait_ms = MAX(PENDING_MIN_S, MIN(pending.retry_s, PENDING_MAX_S)) * 1000;
-	snprintf(out->text, sizeof(out->text), "waiting for a person to approve %s, key fingerprint %s", pending.node_id,
+	snprintf(out->text, sizeof(out->text),
+		 "waiting for a person to approve %s, key fingerprint %s", pending.node_id,
 		 pending.fingerprint);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Enrolment and renewal (docs/protocol.md 2.1, 2.6) as questions and answers: what to send, and what an
- * answer means. Pure; the caller owns the connection, the clock and the waiting.
+ * Enrolment and renewal (docs/protocol.md 2.1, 2.6) as questions and answers: what to send, and
+ * what an answer means. Pure; the caller owns the connection, the clock and the waiting.
  */
 #ifndef AGENT_ENROL_H
 #define AGENT_ENROL_H
@@ -9,7 +9,8 @@
 #include "agent/identity.h"
 #include "agent/protocol/messages.h"
 
-#define ENROL_REFUSED_MS 60000u /* a refusal does not change by repeating, unless a person changes something */
+#define ENROL_REFUSED_MS                                                                           \
+	60000u /* a refusal does not change by repeating, unless a person changes something */
 
 enum enrol_next {
 	ENROL_DONE,    /* reply holds the certificate */

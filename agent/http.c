@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * llhttp hands over names and values in pieces; they are gathered in two small buffers, and a header
- * that does not fit there is one that we do not know.
+ * llhttp hands over names and values in pieces; they are gathered in two small buffers, and a
+ * header that does not fit there is one that we do not know.
  */
 #include "agent/http.h"
 
@@ -12,15 +12,17 @@
 
 size_t http_write_head(const struct http_request *req, char *out, size_t cap)
 {
-	int len = snprintf(out, cap, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: billet-agent\r\n", req->method,
-			   req->path, req->host);
+	int len = snprintf(out, cap, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: billet-agent\r\n",
+			   req->method, req->path, req->host);
 
 	if (req->content_type && len > 0 && (size_t)len < cap)
-		len += snprintf(out + len, cap - (size_t)len, "Content-Type: %s\r\nContent-Length: %llu\r\n",
-				req->content_type, (unsigned long long)req->body_len);
+		len += snprintf(out + len, cap - (size_t)len,
+				"Content-Type: %s\r\nContent-Length: %llu\r\n", req->content_type,
+				(unsigned long long)req->body_len);
 	if (req->has_range && len > 0 && (size_t)len < cap)
 		len += snprintf(out + len, cap - (size_t)len, "Range: bytes=%llu-%llu\r\n",
-				(unsigned long long)req->range_first, (unsigned long long)req->range_last);
+				(unsigned long long)req->range_first,
+				(unsigned long long)req->range_last);
 	if (len > 0 && (size_t)len < cap)
 		len += snprintf(out + len, cap - (size_t)len, "\r\n");
 	return len > 0 && (size_t)len < cap ? (size_t)len : 0;
@@ -50,7 +52,8 @@ static int on_field(llhttp_t *parser, const char *at, size_t len)
 	if (len > sizeof(r->field) - r->field_len)
 		r->field_long = true;
 	else
-		memcpy(r->field + r->field_len, at, len), r->field_len = (uint8_t)(r->field_len + len);
+		memcpy(r->field + r->field_len, at, len),
+			r->field_len = (uint8_t)(r->field_len + len);
 	return count_header(r, len);
 }
 
@@ -61,7 +64,8 @@ static int on_value(llhttp_t *parser, const char *at, size_t len)
 	if (len > sizeof(r->value) - r->value_len)
 		r->value_long = true;
 	else
-		memcpy(r->value + r->value_len, at, len), r->value_len = (uint8_t)(r->value_len + len);
+		memcpy(r->value + r->value_len, at, len),
+			r->value_len = (uint8_t)(r->value_len + len);
 	return count_header(r, len);
 }
 
@@ -99,7 +103,8 @@ static bool parse_content_range(const char *text, size_t len, uint64_t *first, u
 		return false;
 	return form_parse_u64(text, (size_t)(dash - text), first) &&
 	       form_parse_u64(dash + 1, (size_t)(slash - dash - 1), &last) &&
-	       form_parse_u64(slash + 1, len - (size_t)(slash + 1 - text), total) && *first <= last && last < *total;
+	       form_parse_u64(slash + 1, len - (size_t)(slash + 1 - text), total) &&
+	       *first <= last && last < *total;
 }
 
 static int on_value_complete(llhttp_t *parser)
@@ -108,12 +113,14 @@ static int on_value_complete(llhttp_t *parser)
 	int result = 0;
 
 	if (is_field(r, "content-range")) {
-		r->has_content_range = !r->value_long &&
-				       parse_content_range(r->value, r->value_len, &r->range_first, &r->range_total);
+		r->has_content_range =
+			!r->value_long && parse_content_range(r->value, r->value_len,
+							      &r->range_first, &r->range_total);
 		if (!r->has_content_range)
 			result = stop(r, "Content-Range makes no sense");
 	} else if (is_field(r, "x-billet-offset")) {
-		r->has_offset = !r->value_long && form_parse_u64(r->value, r->value_len, &r->offset);
+		r->has_offset =
+			!r->value_long && form_parse_u64(r->value, r->value_len, &r->offset);
 		if (!r->has_offset)
 			result = stop(r, "X-Billet-Offset is no number");
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 from the client's side, on llhttp: one request head is written, one response is read. Pure:
- * bytes in, bytes out; whoever owns the connection moves them.
+ * HTTP/1.1 from the client's side, on llhttp: one request head is written, one response is read.
+ * Pure: bytes in, bytes out; whoever owns the connection moves them.
  *
  * A response must say where it ends (Content-Length or chunked), so that a cut connection is never
  * taken for a whole body.
@@ -14,13 +14,13 @@
 #include "kernel/lib/err.h"
 #include "kernel/lib/types.h"
 
-#define HTTP_HEADERS_MAX 16384u /* bytes of names and values */
+#define HTTP_HEADERS_MAX      16384u /* bytes of names and values */
 #define HTTP_REQUEST_HEAD_MAX 1024u
 
 struct http_request {
-	const char *method; /* "GET", "POST" */
-	const char *path;   /* with the query */
-	const char *host;   /* as in the configuration, with the port */
+	const char *method;	  /* "GET", "POST" */
+	const char *path;	  /* with the query */
+	const char *host;	  /* as in the configuration, with the port */
 	const char *content_type; /* of the body; NULL: there is none */
 	uint64_t body_len;
 	bool has_range;

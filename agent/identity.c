@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys and requests by mbedTLS. The stored form is the struct itself: the store never leaves the machine. */
+/* Keys and requests by mbedTLS. The stored form is the struct itself: the store never leaves the
+ * machine. */
 #include "agent/identity.h"
 
 #include <mbedtls/ecp.h>
@@ -18,7 +19,8 @@ enum hv_err identity_make(struct identity *id, random_fn *random)
 	mbedtls_pk_init(&pk);
 	if (mbedtls_pk_setup(&pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) == 0 &&
 	    mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(pk), random, NULL) == 0)
-		len = mbedtls_pk_write_key_der(&pk, id->key, sizeof(id->key)); /* at the buffer's end */
+		len = mbedtls_pk_write_key_der(&pk, id->key,
+					       sizeof(id->key)); /* at the buffer's end */
 	mbedtls_pk_free(&pk);
 	if (len <= 0)
 		return HV_EIO;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who this node is to its controller: a P-256 key made on the node, the certificate that the
- * controller issued for it, and the node's id. It outlives the agent in a slot of the kernel's store.
- * Randomness comes as an argument, of mbedTLS's f_rng type.
+ * controller issued for it, and the node's id. It outlives the agent in a slot of the kernel's
+ * store. Randomness comes as an argument, of mbedTLS's f_rng type.
  */
 #ifndef AGENT_IDENTITY_H
 #define AGENT_IDENTITY_H
@@ -27,7 +27,8 @@ struct identity {
 MUST_CHECK enum hv_err identity_make(struct identity *id, random_fn *random);
 
 /* identity_csr - a signing request for the key, PEM with a closing zero */
-MUST_CHECK enum hv_err identity_csr(const struct identity *id, random_fn *random, char *pem, size_t cap);
+MUST_CHECK enum hv_err identity_csr(const struct identity *id, random_fn *random, char *pem,
+				    size_t cap);
 
 /* identity_load - take what the store had; HV_EPROTO: it is not one of ours */
 MUST_CHECK enum hv_err identity_load(struct identity *id, const void *bytes, size_t len_bytes);

@@ -82,7 +82,8 @@ static bool start(struct images *im, const struct desired_image *want, uint64_t 
 		err = im->ops->create(im->arg, want->size, sha256, &im->handle, &why);
 	}
 	if (err != HV_OK) {
-		remember(im, want->sha256, why && why[0] ? why : hv_strerror(err), now_ms + IMAGES_BAD_MS);
+		remember(im, want->sha256, why && why[0] ? why : hv_strerror(err),
+			 now_ms + IMAGES_BAD_MS);
 		return false;
 	}
 	memcpy(im->sha256, want->sha256, sizeof(im->sha256));
@@ -114,7 +115,8 @@ bool images_pick(struct images *im, const struct desired *desired, const struct 
 	return false;
 }
 
-bool images_starts_at(struct images *im, unsigned status, bool has_range, uint64_t first, uint64_t total)
+bool images_starts_at(struct images *im, unsigned status, bool has_range, uint64_t first,
+		      uint64_t total)
 {
 	if (status == 206)
 		return has_range && first == im->received && total == im->size;
@@ -128,7 +130,8 @@ static bool flush(struct images *im, uint64_t now_ms)
 
 	if (im->buffered == 0)
 		return true;
-	err = im->ops->write(im->arg, im->handle, im->received - im->buffered, im->buffer, im->buffered, &why);
+	err = im->ops->write(im->arg, im->handle, im->received - im->buffered, im->buffer,
+			     im->buffered, &why);
 	if (err != HV_OK) {
 		images_fail(im, why && why[0] ? why : hv_strerror(err), now_ms);
 		return false;

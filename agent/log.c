@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line is one request: the kernel adds time and level. Bytes that a terminal might obey become '?'. */
+/* A line is one request: the kernel adds time and level. Bytes that a terminal might obey become
+ * '?'. */
 #include "agent/log.h"
 
 #include <stdarg.h>

@@ -5,7 +5,8 @@
 
 #include "kernel/lib/types.h"
 
-/* agent_main - what port/start.c calls when there is memory, time and traps; ends only with the machine */
+/* agent_main - what port/start.c calls when there is memory, time and traps; ends only with the
+ * machine */
 NORETURN void agent_main(void);
 
 #endif

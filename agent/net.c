@@ -24,8 +24,8 @@ static void status_changed(struct netif *netif)
 	}
 	ip4addr_ntoa_r(netif_ip4_addr(netif), address, sizeof(address));
 	ip4addr_ntoa_r(netif_ip4_gw(netif), gateway, sizeof(gateway));
-	log_info("net", "address %s, gateway %s%s, %u ms after start", address, gateway, is_static ? "" : " by DHCP",
-		 (unsigned)node_now_ms());
+	log_info("net", "address %s, gateway %s%s, %u ms after start", address, gateway,
+		 is_static ? "" : " by DHCP", (unsigned)node_now_ms());
 }
 
 static void set_static(const struct conf *conf)

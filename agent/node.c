@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel's side of the node: reading what is, doing what sync wants, keeping what must survive. */
+/* The kernel's side of the node: reading what is, doing what sync wants, keeping what must survive.
+ */
 #include "agent/node.h"
 
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "agent/tls.h"
 #include "agent/wall.h"
 
-#define CONF_MAX      65536u
+#define CONF_MAX       65536u
 #define ACTIONS_A_TURN 8u /* then the network has its turn */
 
 uint64_t node_now_ms(void)
@@ -41,7 +42,8 @@ void pace_fail(struct pace *p)
 
 static void store(uint32_t slot, const void *bytes, size_t len)
 {
-	struct control_io io = {.command = CTL_STORE_WRITE, .arg0 = slot, .in = bytes, .in_len = len};
+	struct control_io io = {
+		.command = CTL_STORE_WRITE, .arg0 = slot, .in = bytes, .in_len = len};
 
 	if (control_call(&io) != HV_OK)
 		log_warn("store", "slot %u is not kept: %s", (unsigned)slot, io.message);
@@ -49,7 +51,8 @@ static void store(uint32_t slot, const void *bytes, size_t len)
 
 static size_t load(uint32_t slot, void *bytes, size_t cap)
 {
-	struct control_io io = {.command = CTL_STORE_READ, .arg0 = slot, .out = bytes, .out_cap = cap};
+	struct control_io io = {
+		.command = CTL_STORE_READ, .arg0 = slot, .out = bytes, .out_cap = cap};
 
 	return control_call(&io) == HV_OK ? io.out_len : 0;
 }
@@ -72,7 +75,8 @@ static void store_desired(const char *json, size_t len)
 
 static bool decode_desired(struct node *n, const char *json, size_t len, struct proto_error *err)
 {
-	return schema_decode(&desired_schema, json, len, (struct proto_scratch){0}, &n->incoming, err) == PROTO_OK &&
+	return schema_decode(&desired_schema, json, len, (struct proto_scratch){0}, &n->incoming,
+			     err) == PROTO_OK &&
 	       message_check_desired(&n->incoming, n->id.node_id, err) == PROTO_OK;
 }
 
@@ -100,7 +104,8 @@ static void load_desired(struct node *n)
 	}
 	if (len > 0 && decode_desired(n, json, len, &err)) {
 		swap_desired(n);
-		log_info("store", "desired state of generation %lu kept", (unsigned long)n->desired.generation);
+		log_info("store", "desired state of generation %lu kept",
+			 (unsigned long)n->desired.generation);
 	}
 	free(json);
 }
@@ -174,7 +179,8 @@ void node_accept_desired(struct node *n, const char *json, size_t len_bytes)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-void node_add_event(struct node *n, enum event_level level, const char *vm, const char *code, const char *message)
+void node_add_event(struct node *n, enum event_level level, const char *vm, const char *code,
+		    const char *message)
 {
 	struct report_event *e;
 
@@ -205,23 +211,28 @@ static enum hv_err image_call(const char **why)
 	return err;
 }
 
-static enum hv_err image_create(void *arg, uint64_t size, const uint8_t sha256[32], uint32_t *handle, const char **why)
+static enum hv_err image_create(void *arg, uint64_t size, const uint8_t sha256[32],
+				uint32_t *handle, const char **why)
 {
 	enum hv_err err;
 
 	(void)arg;
-	image_io = (struct control_io){.command = CTL_IMAGE_CREATE, .arg0 = size, .in = sha256, .in_len = 32};
+	image_io = (struct control_io){
+		.command = CTL_IMAGE_CREATE, .arg0 = size, .in = sha256, .in_len = 32};
 	err = image_call(why);
 	*handle = (uint32_t)image_io.value0;
 	return err;
 }
 
-static enum hv_err image_write(void *arg, uint32_t handle, uint64_t offset, const void *bytes, size_t len,
-			       const char **why)
+static enum hv_err image_write(void *arg, uint32_t handle, uint64_t offset, const void *bytes,
+			       size_t len, const char **why)
 {
 	(void)arg;
-	image_io = (struct control_io){
-		.command = CTL_IMAGE_WRITE, .arg0 = handle, .arg1 = offset, .in = bytes, .in_len = len};
+	image_io = (struct control_io){.command = CTL_IMAGE_WRITE,
+				       .arg0 = handle,
+				       .arg1 = offset,
+				       .in = bytes,
+				       .in_len = len};
 	return image_call(why);
 }
 
@@ -306,10 +317,13 @@ static bool allocate(struct node *n)
 
 bool node_init(struct node *n)
 {
-	struct control_io io = {.command = CTL_HELLO, .out = &n->hello, .out_cap = sizeof(n->hello)};
+	struct control_io io = {
+		.command = CTL_HELLO, .out = &n->hello, .out_cap = sizeof(n->hello)};
 
-	if (control_call(&io) != HV_OK || io.out_len < sizeof(n->hello) || n->hello.abi_version != CTL_ABI_VERSION)
-		agent_fail("the kernel speaks another version of the control queue", __FILE__, __LINE__);
+	if (control_call(&io) != HV_OK || io.out_len < sizeof(n->hello) ||
+	    n->hello.abi_version != CTL_ABI_VERSION)
+		agent_fail("the kernel speaks another version of the control queue", __FILE__,
+			   __LINE__);
 	n->hello_ns = clock_ns();
 	wall_set(n->hello.wall_s * 1000, WALL_RTC);
 	uuid_to_text(n->hello.boot_id, n->boot_id);
@@ -366,7 +380,8 @@ static void compare(struct node *n, const struct ctl_vm_info *before, uint32_t n
 	for (i = 0; i < n->actual.nr_vms; i++) {
 		for (j = 0; j < nr_before && before[j].handle != n->vms[i].handle; j++)
 			;
-		if (j == nr_before || before[j].state != n->vms[i].state || before[j].boots != n->vms[i].boots)
+		if (j == nr_before || before[j].state != n->vms[i].state ||
+		    before[j].boots != n->vms[i].boots)
 			note_change(n, &n->vms[i]);
 	}
 }
@@ -375,34 +390,46 @@ static void read_actual(struct node *n)
 {
 	static struct ctl_vm_info before[CTL_VMS_MAX];
 	uint32_t nr_before = n->actual.nr_vms;
-	struct control_io vms = {.command = CTL_VM_LIST, .out = n->vms, .out_cap = MIN(sizeof(n->vms), CTL_DATA_MAX)};
-	struct control_io images = {
-		.command = CTL_IMAGE_LIST, .out = n->images_there, .out_cap = sizeof(n->images_there)};
+	struct control_io vms = {.command = CTL_VM_LIST,
+				 .out = n->vms,
+				 .out_cap = MIN(sizeof(n->vms), CTL_DATA_MAX)};
+	struct control_io images = {.command = CTL_IMAGE_LIST,
+				    .out = n->images_there,
+				    .out_cap = sizeof(n->images_there)};
 
 	memcpy(before, n->vms, nr_before * sizeof(before[0]));
 	if (control_call(&vms) != HV_OK || control_call(&images) != HV_OK) {
-		log_err("sync", "the kernel does not list its VMs: %s%s", vms.message, images.message);
+		log_err("sync", "the kernel does not list its VMs: %s%s", vms.message,
+			images.message);
 		return;
 	}
 	n->actual = (struct sync_actual){
 		.vms = n->vms,
 		.nr_vms = (uint32_t)MIN(vms.value0, vms.out_len / sizeof(n->vms[0])),
 		.images = n->images_there,
-		.nr_images = (uint32_t)MIN(images.value0, images.out_len / sizeof(n->images_there[0])),
+		.nr_images =
+			(uint32_t)MIN(images.value0, images.out_len / sizeof(n->images_there[0])),
 	};
 	n->is_stale = false;
 	compare(n, before, nr_before);
 }
 
 static const char *const kind_names[] = {
-	[SYNC_NOTHING] = "nothing", [SYNC_DESTROY] = "destroy", [SYNC_IMAGE_DELETE] = "delete image",
-	[SYNC_CREATE] = "create",   [SYNC_START] = "start",	[SYNC_STOP] = "stop",
-	[SYNC_PAUSE] = "pause",	    [SYNC_RESUME] = "resume",	[SYNC_RESET] = "reset",
+	[SYNC_NOTHING] = "nothing",
+	[SYNC_DESTROY] = "destroy",
+	[SYNC_IMAGE_DELETE] = "delete image",
+	[SYNC_CREATE] = "create",
+	[SYNC_START] = "start",
+	[SYNC_STOP] = "stop",
+	[SYNC_PAUSE] = "pause",
+	[SYNC_RESUME] = "resume",
+	[SYNC_RESET] = "reset",
 };
 
 static const uint32_t kind_commands[] = {
-	[SYNC_DESTROY] = CTL_VM_DESTROY, [SYNC_IMAGE_DELETE] = CTL_IMAGE_DELETE, [SYNC_CREATE] = CTL_VM_CREATE,
-	[SYNC_START] = CTL_VM_START,	 [SYNC_STOP] = CTL_VM_STOP,		 [SYNC_PAUSE] = CTL_VM_PAUSE,
+	[SYNC_DESTROY] = CTL_VM_DESTROY, [SYNC_IMAGE_DELETE] = CTL_IMAGE_DELETE,
+	[SYNC_CREATE] = CTL_VM_CREATE,	 [SYNC_START] = CTL_VM_START,
+	[SYNC_STOP] = CTL_VM_STOP,	 [SYNC_PAUSE] = CTL_VM_PAUSE,
 	[SYNC_RESUME] = CTL_VM_RESUME,	 [SYNC_RESET] = CTL_VM_RESET,
 };
 
@@ -423,7 +450,8 @@ static void act(struct node *n, const struct sync_action *action)
 	if (err == HV_OK || err == HV_EEXIST || err == HV_ENOENT) {
 		log_info("sync", "%s %s", kind_names[action->kind], id);
 	} else {
-		log_err("sync", "%s %s: %s", kind_names[action->kind], id, io.message[0] ? io.message : hv_strerror(err));
+		log_err("sync", "%s %s: %s", kind_names[action->kind], id,
+			io.message[0] ? io.message : hv_strerror(err));
 		if (id[0])
 			node_add_event(n, EVENT_ERROR, id, "vm_failed", io.message);
 	}
@@ -448,7 +476,8 @@ static bool sync_step(struct node *n)
 static void take_usage(struct node *n)
 {
 	static struct ctl_usage rows[CTL_VMS_MAX];
-	struct control_io io = {.command = CTL_USAGE_READ, .out = rows, .out_cap = MIN(sizeof(rows), CTL_DATA_MAX)};
+	struct control_io io = {
+		.command = CTL_USAGE_READ, .out = rows, .out_cap = MIN(sizeof(rows), CTL_DATA_MAX)};
 
 	if (!usage_is_due(&n->usage, node_now_ms()))
 		return;
@@ -456,8 +485,8 @@ static void take_usage(struct node *n)
 		log_err("usage", "the kernel does not tell its counters: %s", io.message);
 		return;
 	}
-	if (usage_take(&n->usage, rows, (uint32_t)MIN(io.value0, io.out_len / sizeof(rows[0])), node_uptime_ns(n),
-		       wall_ms(), node_now_ms()))
+	if (usage_take(&n->usage, rows, (uint32_t)MIN(io.value0, io.out_len / sizeof(rows[0])),
+		       node_uptime_ns(n), wall_ms(), node_now_ms()))
 		n->report_urgent = true;
 }
 

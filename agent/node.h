@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's state, and what its tasks share. The pure engines (sync, images, usage, console) decide;
- * node.c carries their wishes to the kernel, and each task_*.c to the controller over one connection:
+ * The agent's state, and what its tasks share. The pure engines (sync, images, usage, console)
+ * decide; node.c carries their wishes to the kernel, and each task_*.c to the controller over one
+ * connection:
  *
  *     task_enrol    once, then when the certificate grows old    connection "report"
  *     task_report   what is, and usage                           connection "report"
@@ -28,7 +29,7 @@ enum node_slot { SLOT_IDENTITY, SLOT_MEMORY, SLOT_DESIRED, SLOT_DESIRED_END = CT
 
 #define EVENTS_MAX 32u
 
-struct pace { /* of one task */
+struct pace {		  /* of one task */
 	uint64_t next_ms; /* nothing before */
 	struct backoff backoff;
 };
@@ -70,9 +71,11 @@ struct node {
 	bool poll_afresh; /* ask for the whole document */
 };
 
-/* ---- node.c: the kernel's side ---------------------------------------------------------------- */
+/* ---- node.c: the kernel's side ----------------------------------------------------------------
+ */
 
-/* node_init - read the configuration and all that the store kept; false: the configuration is wrong */
+/* node_init - read the configuration and all that the store kept; false: the configuration is wrong
+ */
 bool node_init(struct node *n);
 
 uint64_t node_now_ms(void);
@@ -88,12 +91,14 @@ void node_accept_desired(struct node *n, const char *json, size_t len_bytes);
 void node_save_identity(struct node *n);
 void node_drop_identity(struct node *n, const char *why);
 
-void node_add_event(struct node *n, enum event_level level, const char *vm, const char *code, const char *message);
+void node_add_event(struct node *n, enum event_level level, const char *vm, const char *code,
+		    const char *message);
 
 /* node_describe - the machine, for reports and enrolment; false: the kernel does not say */
 bool node_describe(const struct node *n, struct node_info *info);
 
-/* ---- tasks: called from the loop; true when there was something to do --------------------------- */
+/* ---- tasks: called from the loop; true when there was something to do ---------------------------
+ */
 
 bool task_enrol(struct node *n);
 bool task_desired(struct node *n);
@@ -104,9 +109,13 @@ bool task_input(struct node *n);
 /* pace_fail, pace_wait - not before a backoff, or a given time, from now */
 void pace_fail(struct pace *p);
 void pace_wait(struct pace *p, uint32_t wait_ms);
-static inline bool pace_is_due(const struct pace *p) { return node_now_ms() >= p->next_ms; }
+static inline bool pace_is_due(const struct pace *p)
+{
+	return node_now_ms() >= p->next_ms;
+}
 
-/* ---- net.c -------------------------------------------------------------------------------------- */
+/* ---- net.c --------------------------------------------------------------------------------------
+ */
 
 void net_start(const struct conf *conf);
 bool net_is_up(void);

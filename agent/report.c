@@ -101,15 +101,16 @@ static void copy_text(char *to, size_t cap, const char *from, size_t from_cap)
 /* Words divided by spaces. */
 static void split_mitigations(const struct ctl_node_info *info, struct node_info *node)
 {
-	const char *at = info->mitigations, *end = at + strnlen(at, sizeof(info->mitigations)), *space;
+	const char *at = info->mitigations, *end = at + strnlen(at, sizeof(info->mitigations)),
+		   *space;
 
 	while (at < end && node->nr_mitigations < ARRAY_SIZE(node->mitigations)) {
 		space = memchr(at, ' ', (size_t)(end - at));
 		if (!space)
 			space = end;
 		if (space > at)
-			copy_text(node->mitigations[node->nr_mitigations++], sizeof(node->mitigations[0]), at,
-				  (size_t)(space - at));
+			copy_text(node->mitigations[node->nr_mitigations++],
+				  sizeof(node->mitigations[0]), at, (size_t)(space - at));
 		at = space + 1;
 	}
 }
@@ -125,8 +126,8 @@ static void copy_nics(const struct ctl_node_info *info, struct node_info *node)
 
 		snprintf(nic->name, sizeof(nic->name), "net%u", (unsigned)i);
 		COPY_TEXT(nic->driver, info->nics[i].driver);
-		snprintf(nic->mac, sizeof(nic->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-			 mac[4], mac[5]);
+		snprintf(nic->mac, sizeof(nic->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+			 mac[1], mac[2], mac[3], mac[4], mac[5]);
 		nic->link = info->nics[i].link_up;
 		nic->speed_mbps = info->nics[i].speed_mbps;
 	}

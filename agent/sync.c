@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order: what must go, goes first (its memory may be needed); then images that nothing wants; then
- * each desired VM takes one step at a time.
+ * The order: what must go, goes first (its memory may be needed); then images that nothing wants;
+ * then each desired VM takes one step at a time.
  */
 #include "agent/sync.h"
 
@@ -83,7 +83,8 @@ static void forget_gone(struct sync_memory *m, const struct desired *d, const st
 	uint32_t i;
 
 	for (i = 0; i < CTL_VMS_MAX; i++)
-		if (m->vms[i].is_used && !find_desired(d, m->vms[i].uuid) && !find_actual(a, m->vms[i].uuid))
+		if (m->vms[i].is_used && !find_desired(d, m->vms[i].uuid) &&
+		    !find_actual(a, m->vms[i].uuid))
 			memset(&m->vms[i], 0, sizeof(m->vms[i]));
 }
 
@@ -145,7 +146,8 @@ static bool is_listed(const struct desired *d, const struct ctl_image_info *imag
 	return false;
 }
 
-static bool delete_one_image(const struct desired *d, const struct sync_actual *a, struct sync_action *action)
+static bool delete_one_image(const struct desired *d, const struct sync_actual *a,
+			     struct sync_action *action)
 {
 	uint32_t i;
 
@@ -166,7 +168,8 @@ static uint32_t sealed_handle(const struct sync_actual *a, const char *sha256)
 	return image && image->is_sealed ? image->handle : 0;
 }
 
-static bool fill_config(const struct desired_vm *want, const struct sync_actual *a, struct ctl_vm_config *config)
+static bool fill_config(const struct desired_vm *want, const struct sync_actual *a,
+			struct ctl_vm_config *config)
 {
 	uint32_t i;
 
@@ -194,7 +197,8 @@ static bool fill_config(const struct desired_vm *want, const struct sync_actual 
 	return true;
 }
 
-static enum sync_kind towards_running(const struct desired_vm *want, const struct sync_vm *slot, uint32_t state)
+static enum sync_kind towards_running(const struct desired_vm *want, const struct sync_vm *slot,
+				      uint32_t state)
 {
 	bool is_restart = want->restart > slot->restart;
 
@@ -213,7 +217,8 @@ static enum sync_kind towards_running(const struct desired_vm *want, const struc
 	}
 }
 
-static enum sync_kind towards_paused(const struct desired_vm *want, const struct sync_vm *slot, uint32_t state)
+static enum sync_kind towards_paused(const struct desired_vm *want, const struct sync_vm *slot,
+				     uint32_t state)
 {
 	if (state == CTL_VM_PAUSED && want->restart <= slot->restart)
 		return SYNC_NOTHING;
@@ -222,7 +227,8 @@ static enum sync_kind towards_paused(const struct desired_vm *want, const struct
 	return towards_running(want, slot, state); /* by way of running */
 }
 
-static enum sync_kind next_step(const struct desired_vm *want, const struct sync_vm *slot, uint32_t state)
+static enum sync_kind next_step(const struct desired_vm *want, const struct sync_vm *slot,
+				uint32_t state)
 {
 	switch (want->state) {
 	case VM_DESIRED_RUNNING:
@@ -261,14 +267,15 @@ static bool step_vm(struct sync_memory *m, const struct desired *d, const struct
 	return action->kind != SYNC_NOTHING;
 }
 
-void sync_next(struct sync_memory *memory, const struct desired *desired, const struct sync_actual *actual,
-	       struct sync_action *action)
+void sync_next(struct sync_memory *memory, const struct desired *desired,
+	       const struct sync_actual *actual, struct sync_action *action)
 {
 	uint32_t i;
 
 	memset(action, 0, sizeof(*action));
 	forget_gone(memory, desired, actual);
-	if (destroy_one(memory, desired, actual, action) || delete_one_image(desired, actual, action))
+	if (destroy_one(memory, desired, actual, action) ||
+	    delete_one_image(desired, actual, action))
 		return;
 	for (i = 0; i < desired->vms.nr; i++)
 		if (step_vm(memory, desired, &desired_vms(desired)[i], actual, action))
@@ -277,8 +284,9 @@ void sync_next(struct sync_memory *memory, const struct desired *desired, const 
 	memory->generation = desired->generation;
 }
 
-void sync_done(struct sync_memory *memory, const struct desired *desired, const struct sync_action *action,
-	       enum hv_err err, const char *message, uint64_t now_ms, uint64_t wall_ms)
+void sync_done(struct sync_memory *memory, const struct desired *desired,
+	       const struct sync_action *action, enum hv_err err, const char *message,
+	       uint64_t now_ms, uint64_t wall_ms)
 {
 	struct sync_vm *slot = &memory->vms[action->slot];
 
@@ -288,7 +296,8 @@ void sync_done(struct sync_memory *memory, const struct desired *desired, const 
 	if (err != HV_OK && err != HV_EEXIST && err != HV_ENOENT) {
 		slot->retry_ms = now_ms + SYNC_RETRY_MS;
 		slot->generation = desired->generation;
-		snprintf(slot->reason, sizeof(slot->reason), "%s", message[0] ? message : hv_strerror(err));
+		snprintf(slot->reason, sizeof(slot->reason), "%s",
+			 message[0] ? message : hv_strerror(err));
 		return;
 	}
 	slot->retry_ms = 0;
@@ -321,8 +330,8 @@ static enum vm_state state_of(const struct ctl_vm_info *vm)
 	}
 }
 
-static void report_absent(const struct desired_vm *want, const struct sync_vm *slot, sync_image_reason_fn *why,
-			  void *arg, struct report_vm *out)
+static void report_absent(const struct desired_vm *want, const struct sync_vm *slot,
+			  sync_image_reason_fn *why, void *arg, struct report_vm *out)
 {
 	const char *reason = slot && slot->retry_ms ? slot->reason : NULL;
 
@@ -339,7 +348,8 @@ static void report_absent(const struct desired_vm *want, const struct sync_vm *s
 }
 
 /* A point in time is turned into wall clock once, or it would wander as that clock is corrected. */
-static uint64_t since_ms(const struct ctl_vm_info *vm, struct sync_vm *slot, uint64_t wall_ms, uint64_t uptime_ns)
+static uint64_t since_ms(const struct ctl_vm_info *vm, struct sync_vm *slot, uint64_t wall_ms,
+			 uint64_t uptime_ns)
 {
 	uint64_t age_ms = (uptime_ns - MIN(vm->state_since_ns, uptime_ns)) / NSEC_PER_MSEC;
 	uint64_t ms = wall_ms - MIN(age_ms, wall_ms);
@@ -367,8 +377,9 @@ static void report_present(const struct ctl_vm_info *vm, struct sync_vm *slot, u
 }
 
 uint32_t sync_report(struct sync_memory *memory, const struct desired *desired,
-		     const struct sync_actual *actual, uint64_t uptime_ns, sync_image_reason_fn *image_reason,
-		     void *arg, struct report_vm *out, uint32_t cap)
+		     const struct sync_actual *actual, uint64_t uptime_ns,
+		     sync_image_reason_fn *image_reason, void *arg, struct report_vm *out,
+		     uint32_t cap)
 {
 	const struct ctl_vm_info *vm;
 	struct sync_vm *slot;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Desired against actual. sync_next() looks at both and names one thing to do; the caller does it by the
- * control queue, tells sync_done() how it went, reads the actual state anew and asks again, until there
- * is nothing. So the same document applied twice does nothing, and a command that was lost is found
- * missing and given again.
+ * Desired against actual. sync_next() looks at both and names one thing to do; the caller does it
+ * by the control queue, tells sync_done() how it went, reads the actual state anew and asks again,
+ * until there is nothing. So the same document applied twice does nothing, and a command that was
+ * lost is found missing and given again.
  *
- * A VM that fails is left alone for a while, or until the document changes, and holds up no other. What
- * must be remembered of a VM beyond what the kernel knows (the restart that was applied, who stopped it)
- * is one struct sync_vm each, plain data that the agent keeps across its own resets.
+ * A VM that fails is left alone for a while, or until the document changes, and holds up no other.
+ * What must be remembered of a VM beyond what the kernel knows (the restart that was applied, who
+ * stopped it) is one struct sync_vm each, plain data that the agent keeps across its own resets.
  *
  *                    ┌────────── epoch changed, or not in the document: DESTROY ─────────────┐
  *   absent ─CREATE─▶ CREATED ─START─▶ RUNNING ◀─RESUME/PAUSE─▶ PAUSED                         ▼
  *                       ▲                │ STOP (desired), guest powers off, crashes      DESTROYED
- *                       └─── START ──── STOPPED, CRASHED    (START when stopped by us,    until its usage
- *                                                            or when restart has grown)   is acknowledged
+ *                       └─── START ──── STOPPED, CRASHED    (START when stopped by us,    until its
+ * usage or when restart has grown)   is acknowledged
  */
 #ifndef AGENT_SYNC_H
 #define AGENT_SYNC_H
@@ -31,12 +31,13 @@ struct sync_vm {
 	uint64_t stream;     /* of the console: wall clock in ms when the VM was created */
 	uint64_t retry_ms;   /* after a failure: not before; 0: none */
 	uint64_t generation; /* in which it failed */
-	uint64_t since_ns, since_ms; /* when its state began: uptime, and the same by the wall clock, once */
+	uint64_t since_ns,
+		since_ms; /* when its state began: uptime, and the same by the wall clock, once */
 	uint32_t is_used, is_held; /* held: stopped because that was desired */
-	char reason[96];     /* of the failure */
+	char reason[96];	   /* of the failure */
 };
 
-struct sync_memory { /* survives the agent's resets */
+struct sync_memory {	     /* survives the agent's resets */
 	uint64_t generation; /* applied wholly, as far as VMs did not fail */
 	struct sync_vm vms[CTL_VMS_MAX];
 };
@@ -69,13 +70,15 @@ struct sync_action {
 	struct ctl_vm_config config; /* for CREATE */
 };
 
-/* sync_next - the next thing to do; memory is changed only as far as slots are given and taken back */
-void sync_next(struct sync_memory *memory, const struct desired *desired, const struct sync_actual *actual,
-	       struct sync_action *action);
+/* sync_next - the next thing to do; memory is changed only as far as slots are given and taken back
+ */
+void sync_next(struct sync_memory *memory, const struct desired *desired,
+	       const struct sync_actual *actual, struct sync_action *action);
 
 /* sync_done - how it went; HV_EEXIST and HV_ENOENT are successes, message says why it failed */
-void sync_done(struct sync_memory *memory, const struct desired *desired, const struct sync_action *action,
-	       enum hv_err err, const char *message, uint64_t now_ms, uint64_t wall_ms);
+void sync_done(struct sync_memory *memory, const struct desired *desired,
+	       const struct sync_action *action, enum hv_err err, const char *message,
+	       uint64_t now_ms, uint64_t wall_ms);
 
 /* sync_find - what is remembered of a VM; NULL: nothing */
 const struct sync_vm *sync_find(const struct sync_memory *memory, const uint8_t uuid[16]);
@@ -87,8 +90,9 @@ const struct sync_vm *sync_find(const struct sync_memory *memory, const uint8_t 
  */
 typedef const char *sync_image_reason_fn(void *arg, const char *sha256);
 uint32_t sync_report(struct sync_memory *memory, const struct desired *desired,
-		     const struct sync_actual *actual, uint64_t uptime_ns, sync_image_reason_fn *image_reason,
-		     void *arg, struct report_vm *out, uint32_t cap);
+		     const struct sync_actual *actual, uint64_t uptime_ns,
+		     sync_image_reason_fn *image_reason, void *arg, struct report_vm *out,
+		     uint32_t cap);
 
 /* sync_find_image - by its SHA-256 in text; NULL: the node does not have it */
 const struct ctl_image_info *sync_find_image(const struct sync_actual *actual, const char *sha256);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is many bytes, over one connection: console output first, as somebody looks at it, then images,
- * in ranges of a mebibyte so that the console has its turn between them.
+ * What is many bytes, over one connection: console output first, as somebody looks at it, then
+ * images, in ranges of a mebibyte so that the console has its turn between them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +52,9 @@ static bool send_console(struct node *n)
 				     .timeout_ms = TIMEOUT_MS,
 				     .done = output_sent,
 				     .arg = n};
-	struct control_io io = {.command = CTL_CONSOLE_READ, .out = console_bytes, .out_cap = sizeof(console_bytes)};
+	struct control_io io = {.command = CTL_CONSOLE_READ,
+				.out = console_bytes,
+				.out_cap = sizeof(console_bytes)};
 
 	sending = console_next_output(&n->console);
 	if (!sending)
@@ -80,9 +82,10 @@ static bool take_piece(void *arg, const uint8_t *bytes, size_t len)
 
 	if (r->status != 200 && r->status != 206)
 		return true; /* an error's body; its status says enough */
-	if (!is_range_checked && !images_starts_at(&n->images, r->status, r->has_content_range, r->range_first,
-						   r->range_total)) {
-		images_fail(&n->images, "the controller sent other bytes than were asked for", node_now_ms());
+	if (!is_range_checked && !images_starts_at(&n->images, r->status, r->has_content_range,
+						   r->range_first, r->range_total)) {
+		images_fail(&n->images, "the controller sent other bytes than were asked for",
+			    node_now_ms());
 		return false;
 	}
 	is_range_checked = true;
@@ -93,8 +96,8 @@ static void image_done(struct node *n)
 {
 	uint64_t ms = node_now_ms() - transfer_start_ms;
 
-	log_info("images", "%.12s… verified: %lu bytes in %lu ms", n->images.sha256, (unsigned long)n->images.size,
-		 (unsigned long)ms);
+	log_info("images", "%.12s… verified: %lu bytes in %lu ms", n->images.sha256,
+		 (unsigned long)n->images.size, (unsigned long)ms);
 	n->is_stale = true;
 	n->report_urgent = true;
 }
@@ -110,7 +113,8 @@ static void piece_ended(void *arg, const struct client_result *result)
 		if (images_end(&n->images, node_now_ms()))
 			image_done(n);
 	} else if (result->status == 404 || result->status == 416) {
-		snprintf(text, sizeof(text), "the controller does not have the image (%u)", result->status);
+		snprintf(text, sizeof(text), "the controller does not have the image (%u)",
+			 result->status);
 		images_fail(&n->images, text, node_now_ms());
 	} else if (result->status == 0 && n->images.is_active) {
 		failed(n, "images", result->error);
@@ -118,7 +122,8 @@ static void piece_ended(void *arg, const struct client_result *result)
 		pace_fail(&n->bulk_pace);
 	}
 	if (was_active && !n->images.is_active && images_reason(&n->images, n->images.sha256)) {
-		log_err("images", "%.12s…: %s", n->images.sha256, images_reason(&n->images, n->images.sha256));
+		log_err("images", "%.12s…: %s", n->images.sha256,
+			images_reason(&n->images, n->images.sha256));
 		n->report_urgent = true;
 	}
 }

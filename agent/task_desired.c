@@ -29,9 +29,11 @@ static void take_document(struct node *n, const char *json, size_t len)
 	struct proto_error err = {0};
 	char text[sizeof(err.field) + sizeof(err.message) + 64];
 
-	if (schema_decode(&desired_schema, json, len, (struct proto_scratch){0}, &n->incoming, &err) != PROTO_OK ||
+	if (schema_decode(&desired_schema, json, len, (struct proto_scratch){0}, &n->incoming,
+			  &err) != PROTO_OK ||
 	    message_check_desired(&n->incoming, n->id.node_id, &err) != PROTO_OK) {
-		snprintf(text, sizeof(text), "document refused, nothing changed: %s %s", err.field, err.message);
+		snprintf(text, sizeof(text), "document refused, nothing changed: %s %s", err.field,
+			 err.message);
 		trouble(n, text);
 		node_add_event(n, EVENT_ERROR, "", "desired_refused", text);
 		pace_fail(&n->desired_pace);
@@ -44,8 +46,9 @@ static void take_document(struct node *n, const char *json, size_t len)
 		return;
 	}
 	if (!n->has_desired || n->incoming.generation != n->desired.generation)
-		log_info("desired", "generation %" PRIu64 ": %u VMs, %u images", n->incoming.generation,
-			 (unsigned)n->incoming.vms.nr, (unsigned)n->incoming.images.nr);
+		log_info("desired", "generation %" PRIu64 ": %u VMs, %u images",
+			 n->incoming.generation, (unsigned)n->incoming.vms.nr,
+			 (unsigned)n->incoming.images.nr);
 	node_accept_desired(n, json, len);
 	n->poll_afresh = false;
 	last_text[0] = 0;
@@ -79,15 +82,16 @@ static void answered(void *arg, const struct client_result *result)
 
 bool task_desired(struct node *n)
 {
-	struct client_request req = {.method = "GET", .timeout_ms = TIMEOUT_MS, .done = answered, .arg = n};
+	struct client_request req = {
+		.method = "GET", .timeout_ms = TIMEOUT_MS, .done = answered, .arg = n};
 
 	if (!n->is_online || !client_is_idle(&n->desired_client) || !pace_is_due(&n->desired_pace))
 		return false;
 	if (n->poll_afresh || !n->has_desired)
 		snprintf(req.path, sizeof(req.path), "/agent/v1/desired");
 	else
-		snprintf(req.path, sizeof(req.path), "/agent/v1/desired?gen=%" PRIu64 "&wait=%u", n->desired.generation,
-			 WAIT_S);
+		snprintf(req.path, sizeof(req.path), "/agent/v1/desired?gen=%" PRIu64 "&wait=%u",
+			 n->desired.generation, WAIT_S);
 	client_send(&n->desired_client, &req, node_now_ms());
 	return true;
 }

@@ -35,7 +35,8 @@ static void finish(struct node *n, const struct enrol_answer *answer)
 	last_text[0] = 0;
 	node_save_identity(n);
 	if (n->is_online)
-		log_info("enrol", "this node is %s, %u ms after start", n->id.node_id, (unsigned)node_now_ms());
+		log_info("enrol", "this node is %s, %u ms after start", n->id.node_id,
+			 (unsigned)node_now_ms());
 }
 
 static void answered(void *arg, const struct client_result *result)
@@ -99,12 +100,16 @@ static bool needs_renewal(const struct node *n)
 
 bool task_enrol(struct node *n)
 {
-	struct client_request req = {
-		.method = "POST", .content_type = "application/json", .timeout_ms = TIMEOUT_MS, .done = answered, .arg = n};
+	struct client_request req = {.method = "POST",
+				     .content_type = "application/json",
+				     .timeout_ms = TIMEOUT_MS,
+				     .done = answered,
+				     .arg = n};
 	struct json_out o = {.at = body, .cap = sizeof(body)};
 	bool is_renewal = needs_renewal(n);
 
-	if ((n->is_online && !is_renewal) || !client_is_idle(&n->report_client) || !pace_is_due(&n->enrol_pace))
+	if ((n->is_online && !is_renewal) || !client_is_idle(&n->report_client) ||
+	    !pace_is_due(&n->enrol_pace))
 		return false;
 	if (n->id.key_len == 0 && identity_make(&n->id, entropy_random) != HV_OK) {
 		log_err("enrol", "no key can be made");

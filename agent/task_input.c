@@ -17,7 +17,8 @@ static struct console_session *asking;
 /* Gives the guest what it takes; the rest is asked for again. */
 static void give(struct node *n, const char *bytes, size_t len)
 {
-	struct control_io io = {.command = CTL_CONSOLE_WRITE, .arg0 = asking->handle, .in = bytes, .in_len = len};
+	struct control_io io = {
+		.command = CTL_CONSOLE_WRITE, .arg0 = asking->handle, .in = bytes, .in_len = len};
 
 	if (len == 0)
 		return;
@@ -48,7 +49,8 @@ static void answered(void *arg, const struct client_result *result)
 
 bool task_input(struct node *n)
 {
-	struct client_request req = {.method = "GET", .timeout_ms = TIMEOUT_MS, .done = answered, .arg = n};
+	struct client_request req = {
+		.method = "GET", .timeout_ms = TIMEOUT_MS, .done = answered, .arg = n};
 	unsigned nr;
 
 	if (!n->is_online || !client_is_idle(&n->input_client) || !pace_is_due(&n->input_pace))

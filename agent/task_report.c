@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reports: at the controller's pace, and at once when a VM changed. What was sent goes only when 200 came. */
+/* Reports: at the controller's pace, and at once when a VM changed. What was sent goes only when
+ * 200 came. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "agent/enrol.h"
 #include "agent/log.h"
 #include "agent/node.h"
+#include "agent/port/port.h"
 #include "agent/wall.h"
 
 #define TIMEOUT_MS    30000u
@@ -40,7 +42,8 @@ static void forget_events(struct node *n)
 {
 	uint32_t sent = 0;
 
-	while (sent < n->nr_events && n->events[sent].seq != 0 && n->events[sent].seq <= sent_event_seq)
+	while (sent < n->nr_events && n->events[sent].seq != 0 &&
+	       n->events[sent].seq <= sent_event_seq)
 		sent++;
 	n->nr_events -= sent;
 	memmove(&n->events[0], &n->events[sent], n->nr_events * sizeof(n->events[0]));
@@ -51,8 +54,10 @@ static void accepted(struct node *n, const char *json, size_t len)
 	struct report_reply reply = {0};
 	struct proto_error err;
 
-	if (schema_decode(&report_reply_schema, json, len, (struct proto_scratch){0}, &reply, &err) != PROTO_OK) {
-		log_warn("report", "the controller's answer is wrong: %s %s", err.field, err.message);
+	if (schema_decode(&report_reply_schema, json, len, (struct proto_scratch){0}, &reply,
+			  &err) != PROTO_OK) {
+		log_warn("report", "the controller's answer is wrong: %s %s", err.field,
+			 err.message);
 		pace_fail(&n->report_pace);
 		return;
 	}
@@ -63,9 +68,11 @@ static void accepted(struct node *n, const char *json, size_t len)
 		n->event_seq = reply.ack_event_seq;
 	n->knows_event_seq = true;
 	if (reply.refused > 0)
-		log_warn("report", "the controller refused %u usage records", (unsigned)reply.refused);
+		log_warn("report", "the controller refused %u usage records",
+			 (unsigned)reply.refused);
 	if (!told_first)
-		log_info("report", "first report accepted, %u ms after start", (unsigned)node_now_ms());
+		log_info("report", "first report accepted, %u ms after start, %u KiB of heap",
+			 (unsigned)node_now_ms(), (unsigned)(heap_used() / KIB));
 	told_first = true;
 	last_text[0] = 0;
 	backoff_reset(&n->report_pace.backoff);
@@ -136,8 +143,8 @@ static void fill(struct node *n, struct draft *d)
 	r->has_lease = net_lease(&r->lease);
 	r->has_node = node_describe(n, &r->node);
 	if (n->has_desired) {
-		nr = sync_report(&n->memory, &n->desired, &n->actual, node_uptime_ns(n), images_reason, &n->images, d->vms,
-				 PROTO_VMS_MAX);
+		nr = sync_report(&n->memory, &n->desired, &n->actual, node_uptime_ns(n),
+				 images_reason, &n->images, d->vms, PROTO_VMS_MAX);
 		r->vms = (struct proto_list){d->vms, PROTO_VMS_MAX, nr};
 	}
 	nr = usage_send(&n->usage, d->usage, USAGE_REPORT_MAX);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Below mbedTLS, bytes: received pbufs wait in a chain until mbedTLS asks, and only then is TCP's
- * window opened again, so a peer cannot fill our memory. Above it, one state machine per connection.
- * The last session ticket is kept, as all connections go to one controller, and makes the next
- * handshake short.
+ * window opened again, so a peer cannot fill our memory. Above it, one state machine per
+ * connection. The last session ticket is kept, as all connections go to one controller, and makes
+ * the next handshake short.
  */
 #include "agent/tls.h"
 
@@ -22,7 +22,9 @@
 #include "psa/crypto.h"
 
 #define OPEN_TIMEOUT_MS 30000u
-#define KEEP_IDLE_MS	20000u /* TCP keep-alive, so that a dead peer is noticed during a long poll */
+#define TICKET_WAIT_MS	100u
+#define KEEP_IDLE_MS	20000u /* TCP keep-alive, so that a dead peer is noticed during a long poll \
+				*/
 #define KEEP_INTVL_MS	5000u
 #define KEEP_CNT	4u
 
@@ -31,9 +33,10 @@ struct tls {
 	struct tcp_pcb *pcb; /* NULL when TCP is gone */
 	struct pbuf *rx;     /* received, not yet read */
 	bool peer_closed;
+	const char *lost; /* how TCP ended, when not in good order */
 	bool has_ssl;
-	bool progressed; /* in the last tls_poll */
-	uint64_t opened_ns;
+	bool progressed;	     /* in the last tls_poll */
+	uint64_t opened_ns, done_ns; /* of the handshake: begin and end */
 	const char *host;
 	uint16_t port;
 	mbedtls_ssl_context ssl;
@@ -45,6 +48,7 @@ static mbedtls_x509_crt ca, own_cert;
 static mbedtls_pk_context own_key;
 static mbedtls_ssl_session ticket;
 static bool has_ticket;
+static const struct tls *opening; /* the last that was dialled */
 
 static void fail(struct tls *t, const char *what)
 {
@@ -77,8 +81,8 @@ static void tcp_failed(void *arg, err_t err)
 	t->pcb = NULL; /* lwIP has freed it */
 	if (t->state == TLS_CONNECTING)
 		fail(t, err == ERR_RST ? "connection refused" : "no answer (TCP)");
-	else
-		fail(t, err == ERR_RST ? "connection reset by the controller" : "connection lost");
+	else /* what came before may still be read */
+		t->lost = err == ERR_RST ? "connection reset by the controller" : "connection lost";
 }
 
 static err_t tcp_is_connected(void *arg, struct tcp_pcb *pcb, err_t err)
@@ -147,7 +151,8 @@ static int bio_recv(void *arg, unsigned char *bytes, size_t len)
 	uint16_t n;
 
 	if (!first)
-		return t->peer_closed || !t->pcb ? MBEDTLS_ERR_SSL_CONN_EOF : MBEDTLS_ERR_SSL_WANT_READ;
+		return t->peer_closed || !t->pcb ? MBEDTLS_ERR_SSL_CONN_EOF
+						 : MBEDTLS_ERR_SSL_WANT_READ;
 	n = (uint16_t)MIN(len, (size_t)first->len);
 	memcpy(bytes, first->payload, n);
 	t->rx = pbuf_free_header(first, n);
@@ -165,7 +170,8 @@ static const struct {
 	{MBEDTLS_X509_BADCERT_EXPIRED, "the controller's certificate has expired"},
 	{MBEDTLS_X509_BADCERT_FUTURE, "the controller's certificate is not valid yet"},
 	{MBEDTLS_X509_BADCERT_CN_MISMATCH, "the controller's certificate is for another host name"},
-	{MBEDTLS_X509_BADCERT_NOT_TRUSTED, "the controller's certificate is not from the configured CA"},
+	{MBEDTLS_X509_BADCERT_NOT_TRUSTED,
+	 "the controller's certificate is not from the configured CA"},
 };
 
 static void fail_handshake(struct tls *t, int err)
@@ -181,12 +187,14 @@ static void fail_handshake(struct tls *t, int err)
 				return;
 			}
 	if (err == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
-		snprintf(text, sizeof(text), "the controller refused the handshake with a TLS alert");
+		snprintf(text, sizeof(text),
+			 "the controller refused the handshake with a TLS alert");
 	else if (err == MBEDTLS_ERR_SSL_CONN_EOF)
-		snprintf(text, sizeof(text), "the controller closed the connection during the handshake");
+		snprintf(text, sizeof(text),
+			 "the controller closed the connection during the handshake");
 	else
-		snprintf(text, sizeof(text), "TLS handshake failed (mbedTLS -0x%04x, verify 0x%x)", (unsigned)-err,
-			 (unsigned)flags);
+		snprintf(text, sizeof(text), "TLS handshake failed (mbedTLS -0x%04x, verify 0x%x)",
+			 (unsigned)-err, (unsigned)flags);
 	fail(t, text);
 }
 
@@ -199,7 +207,8 @@ static void keep_ticket(struct tls *t)
 	has_ticket = mbedtls_ssl_get_session(&t->ssl, &ticket) == 0;
 }
 
-/* A ticket is used once: two connections with the same one could be linked, and a bad one must not stay. */
+/* A ticket is used once: two connections with the same one could be linked, and a bad one must not
+ * stay. */
 static void use_ticket(struct tls *t)
 {
 	if (!has_ticket)
@@ -213,7 +222,8 @@ static bool start_ssl(struct tls *t)
 {
 	mbedtls_ssl_init(&t->ssl);
 	t->has_ssl = true;
-	if (mbedtls_ssl_setup(&t->ssl, &config) != 0 || mbedtls_ssl_set_hostname(&t->ssl, t->host) != 0) {
+	if (mbedtls_ssl_setup(&t->ssl, &config) != 0 ||
+	    mbedtls_ssl_set_hostname(&t->ssl, t->host) != 0) {
 		fail(t, "no memory for a TLS connection");
 		return false;
 	}
@@ -240,6 +250,7 @@ static void handshake(struct tls *t)
 	if (!mbedtls_ssl_is_handshake_over(&t->ssl))
 		return;
 	t->state = TLS_OPEN;
+	t->done_ns = clock_ns();
 	snprintf(t->describe, sizeof(t->describe), "%s %s", mbedtls_ssl_get_version(&t->ssl),
 		 mbedtls_ssl_get_ciphersuite(&t->ssl));
 	if (mbedtls_ssl_get_version_number(&t->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
@@ -249,6 +260,19 @@ static void handshake(struct tls *t)
 struct tls *tls_create(void)
 {
 	return calloc(1, sizeof(struct tls));
+}
+
+static bool is_opening(const struct tls *t)
+{
+	return t->state == TLS_RESOLVING || t->state == TLS_CONNECTING || t->state == TLS_HANDSHAKE;
+}
+
+bool tls_may_open(void)
+{
+	if (!opening || opening->state == TLS_CLOSED || opening->state == TLS_FAILED)
+		return true;
+	return !is_opening(opening) &&
+	       (has_ticket || clock_ns() - opening->done_ns > TICKET_WAIT_MS * NSEC_PER_MSEC);
 }
 
 void tls_open(struct tls *t, const char *host, uint16_t port)
@@ -261,6 +285,7 @@ void tls_open(struct tls *t, const char *host, uint16_t port)
 	t->port = port;
 	t->opened_ns = clock_ns();
 	t->state = TLS_RESOLVING;
+	opening = t;
 	err = dns_gethostbyname(host, &addr, resolved, t);
 	if (err == ERR_OK)
 		dial(t, &addr);
@@ -270,9 +295,7 @@ void tls_open(struct tls *t, const char *host, uint16_t port)
 
 enum tls_state tls_poll(struct tls *t)
 {
-	bool is_opening = t->state == TLS_RESOLVING || t->state == TLS_CONNECTING || t->state == TLS_HANDSHAKE;
-
-	if (is_opening && clock_ns() - t->opened_ns > OPEN_TIMEOUT_MS * NSEC_PER_MSEC)
+	if (is_opening(t) && clock_ns() - t->opened_ns > OPEN_TIMEOUT_MS * NSEC_PER_MSEC)
 		fail(t, "no answer from the controller (time-out)");
 	t->progressed = false;
 	if (t->state == TLS_HANDSHAKE)
@@ -300,10 +323,11 @@ static size_t not_bytes(struct tls *t, int err)
 	case 0:
 	case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
 	case MBEDTLS_ERR_SSL_CONN_EOF:
-		fail(t, "");
+		fail(t, t->lost ? t->lost : "");
 		break;
 	case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-		fail(t, "the controller ended the session with a TLS alert (is this node's certificate refused?)");
+		fail(t, "the controller ended the session with a TLS alert (is this node's "
+			"certificate refused?)");
 		break;
 	default:
 		snprintf(text, sizeof(text), "TLS failed (mbedTLS -0x%04x)", (unsigned)-err);
@@ -353,6 +377,7 @@ void tls_close(struct tls *t)
 		pbuf_free(t->rx);
 	t->rx = NULL;
 	t->peer_closed = false;
+	t->lost = NULL;
 	t->state = TLS_CLOSED;
 	t->error[0] = 0;
 }
@@ -369,10 +394,12 @@ const char *tls_describe(const struct tls *t)
 
 /* ---- set-up --------------------------------------------------------------------------------- */
 
-/* Images are megabytes: AES alone where the CPU does it (servers prefer ChaCha20 to AES-128), ChaCha20 where not. */
-static const int suites_aes[] = {MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-				 0};
-static const int suites_chacha[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+/* Images are megabytes: AES alone where the CPU does it (servers prefer ChaCha20 to AES-128),
+ * ChaCha20 where not. */
+static const int suites_aes[] = {MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+				 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
+static const int suites_chacha[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+				    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
 				    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 				    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
 
@@ -390,7 +417,8 @@ enum hv_err tls_setup(const char *ca_pem)
 	mbedtls_pk_init(&own_key);
 	mbedtls_ssl_config_init(&config);
 	if (psa_crypto_init() != PSA_SUCCESS ||
-	    mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+	    mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_CLIENT,
+					MBEDTLS_SSL_TRANSPORT_STREAM,
 					MBEDTLS_SSL_PRESET_DEFAULT) != 0)
 		return HV_ENOMEM;
 	if (mbedtls_x509_crt_parse(&ca, (const unsigned char *)ca_pem, strlen(ca_pem) + 1) != 0)
@@ -414,7 +442,8 @@ enum hv_err tls_set_identity(const char *cert_pem, const uint8_t *key, size_t ke
 	mbedtls_pk_free(&own_key);
 	mbedtls_x509_crt_init(&own_cert);
 	mbedtls_pk_init(&own_key);
-	if (mbedtls_x509_crt_parse(&own_cert, (const unsigned char *)cert_pem, strlen(cert_pem) + 1) != 0 ||
+	if (mbedtls_x509_crt_parse(&own_cert, (const unsigned char *)cert_pem,
+				   strlen(cert_pem) + 1) != 0 ||
 	    mbedtls_pk_parse_key(&own_key, key, key_len, NULL, 0, entropy_random, NULL) != 0 ||
 	    mbedtls_pk_check_pair(&own_cert.pk, &own_key, entropy_random, NULL) != 0 ||
 	    mbedtls_ssl_conf_own_cert(&config, &own_cert, &own_key) != 0)

@@ -93,8 +93,8 @@ static void add(struct usage *u, const struct ctl_usage *row, uint64_t wall_ms)
 	r->counters[USAGE_NET_TX_PACKETS] = row->net_tx_packets;
 }
 
-bool usage_take(struct usage *u, const struct ctl_usage *rows, uint32_t nr, uint64_t uptime_ns, uint64_t wall_ms,
-		uint64_t now_ms)
+bool usage_take(struct usage *u, const struct ctl_usage *rows, uint32_t nr, uint64_t uptime_ns,
+		uint64_t wall_ms, uint64_t now_ms)
 {
 	bool any_final = false;
 	uint64_t age_ms;

@@ -39,7 +39,8 @@ void control_open(void)
 	if (virtio_open(&dev, CTL_VIRTIO_ID, 0) != HV_OK ||
 	    virtio_queue(&dev, CTL_QUEUE_REQUESTS, &request_rings, &requests) != HV_OK ||
 	    virtio_queue(&dev, CTL_QUEUE_EVENTS, &event_rings, &events) != HV_OK)
-		agent_fail("no control device: this guest only runs under Billet", __FILE__, __LINE__);
+		agent_fail("no control device: this guest only runs under Billet", __FILE__,
+			   __LINE__);
 	virtio_start(&dev);
 	for (i = 0; i < MIN(NR_EVENTS, events.vq.size); i++)
 		offer_event(&event_bufs[i]);

@@ -10,7 +10,7 @@
 #include "mbedtls/ctr_drbg.h"
 #include "psa/crypto.h"
 
-#define RDRAND_TRIES 10
+#define RDRAND_TRIES   10
 #define CTL_RANDOM_MAX 256u
 
 static mbedtls_ctr_drbg_context drbg;
@@ -44,7 +44,8 @@ static bool from_cpu(unsigned char *out, size_t len)
 static bool from_kernel(unsigned char *out, size_t len)
 {
 	unsigned char bytes[CTL_RANDOM_MAX];
-	struct control_io io = {.command = CTL_RANDOM, .arg0 = len, .out = bytes, .out_cap = sizeof(bytes)};
+	struct control_io io = {
+		.command = CTL_RANDOM, .arg0 = len, .out = bytes, .out_cap = sizeof(bytes)};
 	size_t i;
 
 	if (len > sizeof(bytes) || control_call(&io) != HV_OK || io.out_len < len)
@@ -91,8 +92,8 @@ int entropy_random(void *arg, unsigned char *out, size_t len_bytes)
 }
 
 /* mbedTLS's PSA functions (TLS 1.3) draw here. */
-psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context, uint8_t *out,
-					     size_t size, size_t *len)
+psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context,
+					     uint8_t *out, size_t size, size_t *len)
 {
 	(void)context;
 	*len = size;

@@ -50,7 +50,8 @@ mbedtls_ms_time_t mbedtls_ms_time(void)
 	return (mbedtls_ms_time_t)(clock_ns() / NSEC_PER_MSEC);
 }
 
-/* Libraries that find themselves broken. newlib's own versions of these two would bring in stdio. */
+/* Libraries that find themselves broken. newlib's own versions of these two would bring in stdio.
+ */
 NORETURN void __assert_func(const char *file, int line, const char *function, const char *cond)
 {
 	(void)function;

@@ -121,8 +121,9 @@ void nic_init(const char *hostname)
 {
 	unsigned i;
 
-	if (virtio_open(&dev, VIRTIO_NET_ID, VIRTIO_NET_F_MAC) != HV_OK || !(dev.features & VIRTIO_NET_F_MAC) ||
-	    !dev.config || virtio_queue(&dev, QUEUE_RX, &rx_rings, &rx) != HV_OK ||
+	if (virtio_open(&dev, VIRTIO_NET_ID, VIRTIO_NET_F_MAC) != HV_OK ||
+	    !(dev.features & VIRTIO_NET_F_MAC) || !dev.config ||
+	    virtio_queue(&dev, QUEUE_RX, &rx_rings, &rx) != HV_OK ||
 	    virtio_queue(&dev, QUEUE_TX, &tx_rings, &tx) != HV_OK)
 		agent_fail("no virtio-net device with a MAC address", __FILE__, __LINE__);
 	virtio_start(&dev);

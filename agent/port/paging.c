@@ -49,7 +49,8 @@ static uint64_t *pd_entry(uint64_t addr)
 
 static uint64_t small_rights(uint64_t addr)
 {
-	if (addr == 0 || addr == (uintptr_t)agent_stack_guard || addr == (uintptr_t)trap_stack_guard)
+	if (addr == 0 || addr == (uintptr_t)agent_stack_guard ||
+	    addr == (uintptr_t)trap_stack_guard)
 		return 0;
 	if (addr >= (uintptr_t)image_text && addr < (uintptr_t)image_rodata)
 		return PTE_P;

@@ -9,15 +9,15 @@
 #define PCI_SLOTS   32u
 #define PCI_CAPS    48u
 
-#define PCI_COMMAND	 0x04u
-#define PCI_STATUS	 0x06u
-#define PCI_BAR0	 0x10u
-#define PCI_CAP_POINTER	 0x34u
-#define PCI_COMMAND_IO	 0x0001u
-#define PCI_COMMAND_MEM	 0x0002u
-#define PCI_COMMAND_DMA	 0x0004u
+#define PCI_COMMAND	    0x04u
+#define PCI_STATUS	    0x06u
+#define PCI_BAR0	    0x10u
+#define PCI_CAP_POINTER	    0x34u
+#define PCI_COMMAND_IO	    0x0001u
+#define PCI_COMMAND_MEM	    0x0002u
+#define PCI_COMMAND_DMA	    0x0004u
 #define PCI_COMMAND_NO_INTX 0x0400u
-#define PCI_STATUS_CAPS	 0x0010u
+#define PCI_STATUS_CAPS	    0x0010u
 
 static void select(struct pci_dev dev, uint8_t at)
 {
@@ -99,5 +99,6 @@ uint16_t pci_io_bar(struct pci_dev dev, uint8_t bar)
 void pci_enable(struct pci_dev dev)
 {
 	pci_write16(dev, PCI_COMMAND,
-		    pci_read16(dev, PCI_COMMAND) | PCI_COMMAND_IO | PCI_COMMAND_MEM | PCI_COMMAND_DMA | PCI_COMMAND_NO_INTX);
+		    pci_read16(dev, PCI_COMMAND) | PCI_COMMAND_IO | PCI_COMMAND_MEM |
+			    PCI_COMMAND_DMA | PCI_COMMAND_NO_INTX);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent's machine as the rest of the port sees it: how it starts, fails and waits. Everything
- * runs on one CPU with interrupts off; they are let in only while the CPU is halted, so nothing here
- * needs a lock.
+ * runs on one CPU with interrupts off; they are let in only while the CPU is halted, so nothing
+ * here needs a lock.
  */
 #ifndef AGENT_PORT_PORT_H
 #define AGENT_PORT_PORT_H

@@ -10,7 +10,7 @@
 
 #define HVM_START_MAGIC 0x336ec578u
 #define MEMMAP_RAM	1u
-#define RAM_MAX		(64 * MIB) /* more is not used */
+#define RAM_MAX		(32 * MIB) /* more is not used */
 
 struct hvm_start_info {
 	uint32_t magic, version, flags, nr_modules;
@@ -48,7 +48,8 @@ static uint64_t find_ram_end(const struct hvm_start_info *info)
 	uint32_t i;
 
 	for (i = 0; i < info->memmap_entries; i++)
-		if (map[i].type == MEMMAP_RAM && map[i].at <= image && map[i].at + map[i].size > image)
+		if (map[i].type == MEMMAP_RAM && map[i].at <= image &&
+		    map[i].at + map[i].size > image)
 			return MIN(map[i].at + map[i].size, RAM_MAX);
 	return 0;
 }
@@ -58,7 +59,8 @@ NORETURN void __stack_chk_fail(void)
 	agent_fail("a stack buffer overflowed", __FILE__, __LINE__);
 }
 
-__attribute__((optimize("no-stack-protector"))) NORETURN void agent_start(const struct hvm_start_info *info)
+__attribute__((optimize("no-stack-protector"))) NORETURN void
+agent_start(const struct hvm_start_info *info)
 {
 	uint64_t ram_end, heap_end;
 
@@ -71,9 +73,12 @@ __attribute__((optimize("no-stack-protector"))) NORETURN void agent_start(const 
 	ram_end = info->version >= 1 ? find_ram_end(info) : 0;
 	if (ram_end == 0)
 		agent_fail("the loader shows no RAM behind the image", __FILE__, __LINE__);
-	heap_end = module.size && module.at > (uintptr_t)image_end ? MIN(ram_end, module.at) : ram_end;
+	heap_end =
+		module.size && module.at > (uintptr_t)image_end ? MIN(ram_end, module.at) : ram_end;
 
 	paging_init(ram_end);
+	if (module.size)
+		(void)paging_map_device(module.at, module.size); /* it may lie beyond what we use */
 	trap_init();
 	clock_init();
 	timer_init();

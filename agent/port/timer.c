@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local APIC: x2APIC where there is one, and its timer, by TSC deadline where there is that. The
- * timer's and the devices' interrupts do nothing but end a HLT; what happened is found by looking.
+ * The local APIC: x2APIC where there is one, and its timer, by TSC deadline where there is that.
+ * The timer's and the devices' interrupts do nothing but end a HLT; what happened is found by
+ * looking.
  */
 #include "agent/port/cpu.h"
 #include "agent/port/paging.h"
@@ -63,7 +64,8 @@ void timer_init(void)
 	uint32_t features = cpuid(1, 0).ecx;
 	uint64_t base = rdmsr(MSR_APIC_BASE);
 
-	out8(PIC1_MASK, 0xff); /* whoever booted us may have left the old PICs on, at our exceptions' vectors */
+	out8(PIC1_MASK, 0xff); /* whoever booted us may have left the old PICs on, at our
+				  exceptions' vectors */
 	out8(PIC2_MASK, 0xff);
 	is_x2apic = features & BIT(21);
 	has_deadline = features & BIT(24);

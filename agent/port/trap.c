@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The IDT. An exception is a bug: registers go to the serial port and the guest ends in a triple
- * fault, upon which the kernel starts a fresh agent. Exceptions and interrupts have a stack of their
- * own, because compiled code that we link (llhttp) keeps data below the stack pointer.
+ * fault, upon which the kernel starts a fresh agent. Exceptions and interrupts have a stack of
+ * their own, because compiled code that we link (llhttp) keeps data below the stack pointer.
  */
 #include <stdio.h>
 #include <string.h>
@@ -68,8 +68,9 @@ NORETURN void trap_fatal(const struct trap_frame *f)
 		       "agent: exception %lu error=%lx rip=%lx rsp=%lx cr2=%lx rflags=%lx\n"
 		       "agent: rax=%lx rbx=%lx rcx=%lx rdx=%lx rsi=%lx rdi=%lx rbp=%lx\n"
 		       "agent: r8=%lx r9=%lx r10=%lx r11=%lx r12=%lx r13=%lx r14=%lx r15=%lx\n",
-		       f->vector, f->error, f->rip, f->rsp, cr2, f->rflags, f->rax, f->rbx, f->rcx, f->rdx,
-		       f->rsi, f->rdi, f->rbp, f->r8, f->r9, f->r10, f->r11, f->r12, f->r13, f->r14, f->r15);
+		       f->vector, f->error, f->rip, f->rsp, cr2, f->rflags, f->rax, f->rbx, f->rcx,
+		       f->rdx, f->rsi, f->rdi, f->rbp, f->r8, f->r9, f->r10, f->r11, f->r12, f->r13,
+		       f->r14, f->r15);
 	uart_write(line, (size_t)len);
 	triple_fault();
 }
@@ -89,7 +90,8 @@ NORETURN void assert_fail(const char *cond, const char *file, int line)
 }
 
 struct interrupt_frame;
-__attribute__((interrupt, target("general-regs-only"))) static void wake(struct interrupt_frame *frame)
+__attribute__((interrupt, target("general-regs-only"))) static void
+wake(struct interrupt_frame *frame)
 {
 	(void)frame;
 	timer_eoi();
@@ -113,7 +115,8 @@ static void load_tss(void)
 
 	tss.ist[0] = (uintptr_t)trap_stack_end;
 	tss.iomap = sizeof(tss);
-	gdt[3] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+	gdt[3] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+		 (base >> 24 & 0xff) << 56;
 	gdt[4] = base >> 32;
 }
 

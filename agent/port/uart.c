@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The 16550 at 0x3f8, output only: the agent's words before the control queue works and when it dies. */
+/* The 16550 at 0x3f8, output only: the agent's words before the control queue works and when it
+ * dies. */
 #include "agent/port/cpu.h"
 #include "agent/port/port.h"
 
-#define UART 0x3f8u
+#define UART	      0x3f8u
 #define UART_LSR_THRE 0x20u
-#define UART_SPINS 100000 /* a UART that is not there must not hang us */
+#define UART_SPINS    100000 /* a UART that is not there must not hang us */
 
 void uart_init(void)
 {

@@ -41,7 +41,8 @@
 static volatile uint8_t *map_cap(struct pci_dev pci, uint8_t cap)
 {
 	uint64_t bar = pci_bar(pci, pci_read8(pci, (uint8_t)(cap + 4)));
-	uint32_t offset = pci_read32(pci, (uint8_t)(cap + 8)), len = pci_read32(pci, (uint8_t)(cap + 12));
+	uint32_t offset = pci_read32(pci, (uint8_t)(cap + 8)),
+		 len = pci_read32(pci, (uint8_t)(cap + 12));
 
 	if (bar == 0 || len == 0)
 		return NULL;
@@ -164,7 +165,8 @@ static void write_address(volatile uint8_t *reg, const void *at)
 	mmio_write32(reg + 4, (uint32_t)((uint64_t)(uintptr_t)at >> 32));
 }
 
-enum hv_err virtio_queue(struct virtio_dev *dev, uint16_t index, struct vq_rings *rings, struct virtio_queue *q)
+enum hv_err virtio_queue(struct virtio_dev *dev, uint16_t index, struct vq_rings *rings,
+			 struct virtio_queue *q)
 {
 	volatile uint8_t *common = dev->common;
 	uint32_t offset;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A modern virtio device on PCI, with one MSI-X vector for all its queues: the interrupt only ends a
- * HLT. Bring-up: virtio_open, virtio_queue for each queue, virtio_start.
+ * A modern virtio device on PCI, with one MSI-X vector for all its queues: the interrupt only ends
+ * a HLT. Bring-up: virtio_open, virtio_queue for each queue, virtio_start.
  *
  * Source: [VIRTIO] "Virtio Over PCI Bus", "Device Initialization".
  */
@@ -16,7 +16,7 @@
 struct virtio_dev {
 	struct pci_dev pci;
 	volatile uint8_t *common, *notify, *config; /* config: device-specific; may be NULL */
-	uint16_t notify_port; /* 0: notifications go to memory at notify */
+	uint16_t notify_port;			    /* 0: notifications go to memory at notify */
 	uint32_t notify_step;
 	uint64_t features; /* agreed on */
 };
@@ -28,7 +28,8 @@ struct virtio_queue {
 	uint16_t index;
 };
 
-/* virtio_open - find the device, reset it, agree on (offered & wanted) | VERSION_1. HV_ENOENT: none there */
+/* virtio_open - find the device, reset it, agree on (offered & wanted) | VERSION_1. HV_ENOENT: none
+ * there */
 MUST_CHECK enum hv_err virtio_open(struct virtio_dev *dev, unsigned virtio_id, uint64_t wanted);
 MUST_CHECK enum hv_err virtio_queue(struct virtio_dev *dev, uint16_t index, struct vq_rings *rings,
 				    struct virtio_queue *q);

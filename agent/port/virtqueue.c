@@ -23,7 +23,8 @@ static uint16_t fill_chain(struct vq *q, const struct vq_part *parts, unsigned n
 	for (i = 0; i < nr; i++) {
 		desc[at].addr = (uintptr_t)parts[i].at;
 		desc[at].len = parts[i].len;
-		desc[at].flags = (uint16_t)((i + 1 < nr ? VQ_DESC_F_NEXT : 0) | (i >= nr_out ? VQ_DESC_F_WRITE : 0));
+		desc[at].flags = (uint16_t)((i + 1 < nr ? VQ_DESC_F_NEXT : 0) |
+					    (i >= nr_out ? VQ_DESC_F_WRITE : 0));
 		if (i >= nr_out)
 			q->chains[head].writable += parts[i].len;
 		last = at;
@@ -33,7 +34,8 @@ static uint16_t fill_chain(struct vq *q, const struct vq_part *parts, unsigned n
 	return head;
 }
 
-enum hv_err vq_add(struct vq *q, const struct vq_part *parts, unsigned nr_out, unsigned nr_in, void *token)
+enum hv_err vq_add(struct vq *q, const struct vq_part *parts, unsigned nr_out, unsigned nr_in,
+		   void *token)
 {
 	unsigned nr = nr_out + nr_in;
 	struct vq_avail *avail = &q->rings->avail;

@@ -66,8 +66,8 @@ void vq_init(struct vq *q, struct vq_rings *rings, uint16_t size);
  * token    comes back from vq_get; not NULL
  * Errors:  HV_EBUSY - not enough free descriptors; HV_EIO - the queue is broken.
  */
-MUST_CHECK enum hv_err vq_add(struct vq *q, const struct vq_part *parts, unsigned nr_out, unsigned nr_in,
-			      void *token);
+MUST_CHECK enum hv_err vq_add(struct vq *q, const struct vq_part *parts, unsigned nr_out,
+			      unsigned nr_in, void *token);
 
 /* vq_get - the next chain that the device has finished, and how many bytes it wrote; NULL: none */
 void *vq_get(struct vq *q, uint32_t *written);

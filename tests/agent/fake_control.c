@@ -4,6 +4,10 @@
  * emulator without the hypervisor. Its VMs are rows in a table whose console prints a line at each
  * boot and echoes; its images keep only how much of them came. The configuration is the PVH module,
  * the log goes to the serial port, and a gap that the watchdog would have punished is printed.
+ *
+ * All of it lies in one struct. In a machine with memory at NODE_AT, which the agent does not use,
+ * it lies there and outlives a reset, as the real node outlives its agent; "kill the agent" on a
+ * console does that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +15,7 @@
 
 #include "agent/control.h"
 #include "agent/port/cpu.h"
+#include "agent/port/paging.h"
 #include "agent/port/port.h"
 
 #define FAKE_VMS    8u
@@ -26,17 +31,56 @@ struct fake_vm {
 	bool is_forgotten;
 };
 
-static struct fake_vm *vms[FAKE_VMS];
-static struct ctl_image_info images[FAKE_IMAGES];
-static unsigned nr_vms, nr_images;
-static uint8_t *store[CTL_STORE_SLOTS];
-static size_t store_len[CTL_STORE_SLOTS];
-static uint64_t usage_seq, last_call_ns;
+struct fake_node {
+	uint64_t magic;
+	uint32_t restarts;
+	bool was_killed; /* once: the input comes again, as nobody acknowledged it */
+	uint8_t boot_id[16];
+	uint64_t uptime_ns; /* before this agent */
+	struct fake_vm vms[FAKE_VMS];
+	struct ctl_image_info images[FAKE_IMAGES];
+	unsigned nr_vms, nr_images;
+	uint32_t last_image;
+	uint8_t store[CTL_STORE_SLOTS][CTL_STORE_MAX];
+	size_t store_len[CTL_STORE_SLOTS];
+	uint64_t usage_seq;
+};
+
+#define NODE_AT	   (80 * MIB)
+#define NODE_MAGIC 0x2165646f6e656b61ull
+
+static struct fake_node *node;
+static uint64_t last_call_ns;
 static struct ctl_event event_ring[32];
 static unsigned event_in, event_out;
 
+static uint64_t uptime_ns(void)
+{
+	return node->uptime_ns + clock_ns();
+}
+
+static bool has_memory(volatile uint64_t *at)
+{
+	uint64_t before = *at;
+	bool holds;
+
+	*at = ~before;
+	holds = *at == ~before;
+	*at = before;
+	return holds;
+}
+
 void control_open(void)
 {
+	node = (struct fake_node *)(uintptr_t)paging_map_device(NODE_AT, sizeof(*node));
+	if (!has_memory(&node->magic))
+		node = calloc(1, sizeof(*node));
+	if (node->magic == NODE_MAGIC) {
+		node->restarts++;
+	} else {
+		memset(node, 0, sizeof(*node));
+		node->magic = NODE_MAGIC;
+	}
 	last_call_ns = clock_ns();
 }
 
@@ -56,7 +100,8 @@ bool control_next_event(struct ctl_event *event)
 static void raise_event(uint32_t kind, uint32_t vm, uint64_t value)
 {
 	if (event_in - event_out < ARRAY_SIZE(event_ring))
-		event_ring[event_in++ % ARRAY_SIZE(event_ring)] = (struct ctl_event){kind, vm, value};
+		event_ring[event_in++ % ARRAY_SIZE(event_ring)] =
+			(struct ctl_event){kind, vm, value};
 }
 
 static enum hv_err answer(struct control_io *io, const void *bytes, size_t len)
@@ -94,20 +139,25 @@ static uint64_t rtc_seconds(void)
 
 	if (month < 1 || month > 12)
 		return FAKE_WALL_S;
-	days = year * 365 + (year + 3) / 4 + before[month - 1] + (month > 2 && year % 4 == 0) + rtc_read(7) - 1;
-	return 946684800ull + days * 86400ull + rtc_read(4) * 3600u + rtc_read(2) * 60u + rtc_read(0);
+	days = year * 365 + (year + 3) / 4 + before[month - 1] + (month > 2 && year % 4 == 0) +
+	       rtc_read(7) - 1;
+	return 946684800ull + days * 86400ull + rtc_read(4) * 3600u + rtc_read(2) * 60u +
+	       rtc_read(0);
 }
 
 static enum hv_err hello(struct control_io *io)
 {
-	struct ctl_hello h = {.abi_version = CTL_ABI_VERSION, .uptime_ns = clock_ns(), .wall_s = rtc_seconds()};
-	uint64_t id[2] = {rdtsc() * 0x9e3779b97f4a7c15ull, h.wall_s * 0xbf58476d1ce4e5b9ull ^ rdtsc()};
-	static uint8_t boot_id[16];
+	struct ctl_hello h = {.abi_version = CTL_ABI_VERSION,
+			      .agent_restarts = node->restarts,
+			      .uptime_ns = uptime_ns(),
+			      .wall_s = rtc_seconds()};
+	uint64_t id[2] = {rdtsc() * 0x9e3779b97f4a7c15ull,
+			  h.wall_s * 0xbf58476d1ce4e5b9ull ^ rdtsc()};
 	size_t len;
 
-	if (boot_id[0] == 0)
-		memcpy(boot_id, id, sizeof(boot_id));
-	memcpy(h.boot_id, boot_id, sizeof(h.boot_id));
+	if (node->restarts == 0)
+		memcpy(node->boot_id, id, sizeof(node->boot_id));
+	memcpy(h.boot_id, node->boot_id, sizeof(h.boot_id));
 	port_module(&len);
 	h.config_len = len;
 	return answer(io, &h, sizeof(h));
@@ -120,21 +170,22 @@ static enum hv_err node_info(struct control_io *io)
 				  .virt = "vmx",
 				  .mitigations = "ibpb l1d-flush verw",
 				  .boot_protocol = "pvh",
-				  .machine_id = {0x0b, 0x9f, 0x5d, 0x1e, 0x6f, 0x0a, 0x4c, 0x2e, 0x9a, 0x51, 0x3f, 0x4d, 1, 2, 3, 4},
+				  .machine_id = {0x0b, 0x9f, 0x5d, 0x1e, 0x6f, 0x0a, 0x4c, 0x2e,
+						 0x9a, 0x51, 0x3f, 0x4d, 1, 2, 3, 4},
 				  .nr_cpus = 2,
 				  .tsc_khz = 1000000,
 				  .mem_total = 2048 * MIB,
 				  .mem_free = 1800 * MIB,
 				  .mem_kernel = 64 * MIB,
 				  .nr_nics = 1,
-				  .uptime_ns = clock_ns()};
+				  .uptime_ns = uptime_ns()};
 
 	strcpy(n.nics[0].driver, "e1000");
 	strcpy(n.nics[0].location, "00:03.0");
 	memcpy(n.nics[0].mac, "\x52\x54\x00\x12\x34\x56", 6);
 	n.nics[0].link_up = 1;
 	n.nics[0].speed_mbps = 1000;
-	n.nr_vms = nr_vms;
+	n.nr_vms = node->nr_vms;
 	return answer(io, &n, sizeof(n));
 }
 
@@ -153,8 +204,9 @@ static enum hv_err log_write(struct control_io *io)
 {
 	static const char *const levels[] = {"error: ", "warning: ", "", "debug: "};
 	char line[320];
-	int len = snprintf(line, sizeof(line), "[%5llu.%06llu] agent: %s%.*s\n", clock_ns() / NSEC_PER_SEC,
-			   clock_ns() % NSEC_PER_SEC / 1000, io->arg0 < 4 ? levels[io->arg0] : "", (int)io->in_len,
+	int len = snprintf(line, sizeof(line), "[%5llu.%06llu] agent: %s%.*s\n",
+			   clock_ns() / NSEC_PER_SEC, clock_ns() % NSEC_PER_SEC / 1000,
+			   io->arg0 < 4 ? levels[io->arg0] : "", (int)io->in_len,
 			   (const char *)io->in);
 
 	uart_write(line, MIN((size_t)len, sizeof(line) - 1));
@@ -180,19 +232,17 @@ static enum hv_err store_read(struct control_io *io)
 {
 	if (io->arg0 >= CTL_STORE_SLOTS)
 		return HV_EINVAL;
-	if (store_len[io->arg0] == 0)
+	if (node->store_len[io->arg0] == 0)
 		return HV_ENOENT;
-	return answer(io, store[io->arg0], store_len[io->arg0]);
+	return answer(io, node->store[io->arg0], node->store_len[io->arg0]);
 }
 
 static enum hv_err store_write(struct control_io *io)
 {
 	if (io->arg0 >= CTL_STORE_SLOTS || io->in_len > CTL_STORE_MAX)
 		return HV_EINVAL;
-	if (!store[io->arg0] && !(store[io->arg0] = malloc(CTL_STORE_MAX)))
-		return HV_ENOMEM;
-	memcpy(store[io->arg0], io->in, io->in_len);
-	store_len[io->arg0] = io->in_len;
+	memcpy(node->store[io->arg0], io->in, io->in_len);
+	node->store_len[io->arg0] = io->in_len;
 	return HV_OK;
 }
 
@@ -202,29 +252,29 @@ static struct ctl_image_info *image_of(uint64_t handle)
 {
 	unsigned i;
 
-	for (i = 0; i < nr_images; i++)
-		if (images[i].handle == handle)
-			return &images[i];
+	for (i = 0; i < node->nr_images; i++)
+		if (node->images[i].handle == handle)
+			return &node->images[i];
 	return NULL;
 }
 
 static enum hv_err image_create(struct control_io *io)
 {
-	static uint32_t next_handle = 1;
 	unsigned i;
 
 	if (io->in_len != 32)
 		return HV_EINVAL;
-	for (i = 0; i < nr_images; i++)
-		if (memcmp(images[i].sha256, io->in, 32) == 0) {
-			io->value0 = images[i].handle;
+	for (i = 0; i < node->nr_images; i++)
+		if (memcmp(node->images[i].sha256, io->in, 32) == 0) {
+			io->value0 = node->images[i].handle;
 			return HV_EEXIST;
 		}
-	if (nr_images == FAKE_IMAGES)
+	if (node->nr_images == FAKE_IMAGES)
 		return refuse(io, HV_ENOMEM, "the table of images is full");
-	images[nr_images] = (struct ctl_image_info){.handle = next_handle++, .size = io->arg0};
-	memcpy(images[nr_images].sha256, io->in, 32);
-	io->value0 = images[nr_images++].handle;
+	node->images[node->nr_images] =
+		(struct ctl_image_info){.handle = ++node->last_image, .size = io->arg0};
+	memcpy(node->images[node->nr_images].sha256, io->in, 32);
+	io->value0 = node->images[node->nr_images++].handle;
 	return HV_OK;
 }
 
@@ -234,7 +284,8 @@ static enum hv_err image_write(struct control_io *io)
 
 	if (!image)
 		return HV_ENOENT;
-	if (image->is_sealed || io->arg1 != image->written || io->in_len > image->size - image->written)
+	if (image->is_sealed || io->arg1 != image->written ||
+	    io->in_len > image->size - image->written)
 		return refuse(io, HV_EINVAL, "image write out of order");
 	image->written += io->in_len;
 	return HV_OK;
@@ -258,7 +309,7 @@ static enum hv_err image_delete(struct control_io *io)
 
 	if (!image)
 		return HV_ENOENT;
-	*image = images[--nr_images];
+	*image = node->images[--node->nr_images];
 	return HV_OK;
 }
 
@@ -266,7 +317,9 @@ static enum hv_err image_delete(struct control_io *io)
 
 static struct fake_vm *vm_of(uint64_t handle)
 {
-	return handle >= 1 && handle <= nr_vms && !vms[handle - 1]->is_forgotten ? vms[handle - 1] : NULL;
+	return handle >= 1 && handle <= node->nr_vms && !node->vms[handle - 1].is_forgotten
+		       ? &node->vms[handle - 1]
+		       : NULL;
 }
 
 static void print(struct fake_vm *vm, const char *text, size_t len)
@@ -280,7 +333,7 @@ static void print(struct fake_vm *vm, const char *text, size_t len)
 
 static void enter_state(struct fake_vm *vm, uint32_t state)
 {
-	uint64_t now = clock_ns();
+	uint64_t now = uptime_ns();
 
 	if (vm->info.state == CTL_VM_RUNNING)
 		vm->alloc_ns += now - vm->since_ns;
@@ -298,24 +351,27 @@ static enum hv_err vm_create(struct control_io *io)
 	if (io->in_len != sizeof(config))
 		return HV_EINVAL;
 	memcpy(&config, io->in, sizeof(config));
-	for (i = 0; i < nr_vms; i++)
-		if (!vms[i]->is_forgotten && memcmp(vms[i]->config.uuid, config.uuid, 16) == 0) {
-			io->value0 = vms[i]->info.handle;
+	for (i = 0; i < node->nr_vms; i++)
+		if (!node->vms[i].is_forgotten &&
+		    memcmp(node->vms[i].config.uuid, config.uuid, 16) == 0) {
+			io->value0 = node->vms[i].info.handle;
 			return HV_EEXIST;
 		}
 	if (strcmp(config.name, "toobig") == 0)
 		return refuse(io, HV_ENOMEM, "not enough memory: 4096 MiB wanted, 1800 MiB free");
-	if (nr_vms == FAKE_VMS || !(vm = calloc(1, sizeof(*vm))))
+	if (node->nr_vms == FAKE_VMS)
 		return HV_ENOMEM;
+	vm = &node->vms[node->nr_vms];
+	memset(vm, 0, sizeof(*vm));
 	vm->config = config;
-	vm->info = (struct ctl_vm_info){.handle = nr_vms + 1,
+	vm->info = (struct ctl_vm_info){.handle = node->nr_vms + 1,
 					.epoch = config.epoch,
 					.mem_bytes = config.mem_bytes,
 					.nr_vcpus = config.nr_vcpus};
 	memcpy(vm->info.uuid, config.uuid, 16);
 	memcpy(vm->info.name, config.name, sizeof(config.name));
-	vm->created_ns = clock_ns();
-	vms[nr_vms++] = vm;
+	vm->created_ns = uptime_ns();
+	node->nr_vms++;
 	enter_state(vm, CTL_VM_CREATED);
 	io->value0 = vm->info.handle;
 	return HV_OK;
@@ -330,7 +386,8 @@ static enum hv_err boot(struct control_io *io, struct fake_vm *vm)
 	if (!kernel || !kernel->is_sealed)
 		return refuse(io, HV_EBUSY, "the kernel image is not there");
 	vm->info.boots++;
-	len = snprintf(text, sizeof(text), "fake guest %s, boot %u\r\n# ", vm->info.name, vm->info.boots);
+	len = snprintf(text, sizeof(text), "fake guest %s, boot %u\r\n# ", vm->info.name,
+		       vm->info.boots);
 	print(vm, text, (size_t)len);
 	enter_state(vm, CTL_VM_RUNNING);
 	return HV_OK;
@@ -370,12 +427,12 @@ static enum hv_err vm_list(struct control_io *io)
 	struct ctl_vm_info *out = io->out;
 	unsigned i;
 
-	for (i = 0; i < nr_vms; i++) {
-		if (vms[i]->is_forgotten)
+	for (i = 0; i < node->nr_vms; i++) {
+		if (node->vms[i].is_forgotten)
 			continue;
 		if (io->out_len + sizeof(*out) > io->out_cap)
 			return HV_ENOMEM;
-		out[io->value0++] = vms[i]->info;
+		out[io->value0++] = node->vms[i].info;
 		io->out_len += sizeof(*out);
 	}
 	return HV_OK;
@@ -384,32 +441,34 @@ static enum hv_err vm_list(struct control_io *io)
 static enum hv_err usage_read(struct control_io *io)
 {
 	struct ctl_usage *out = io->out;
-	uint64_t now = clock_ns();
+	uint64_t now = uptime_ns();
 	unsigned i;
 
-	for (i = 0; i < nr_vms; i++) {
-		const struct fake_vm *vm = vms[i];
-		uint64_t alloc = vm->alloc_ns + (vm->info.state == CTL_VM_RUNNING ? now - vm->since_ns : 0);
+	for (i = 0; i < node->nr_vms; i++) {
+		const struct fake_vm *vm = &node->vms[i];
+		uint64_t alloc =
+			vm->alloc_ns + (vm->info.state == CTL_VM_RUNNING ? now - vm->since_ns : 0);
 
 		if (vm->is_forgotten)
 			continue;
 		if (io->out_len + sizeof(*out) > io->out_cap)
 			return HV_ENOMEM;
-		out[io->value0] = (struct ctl_usage){.handle = vm->info.handle,
-						     .state = vm->info.state,
-						     .seq = ++usage_seq,
-						     .mono_ns = now,
-						     .epoch = vm->info.epoch,
-						     .nr_vcpus = vm->info.nr_vcpus,
-						     .is_final = vm->info.state == CTL_VM_DESTROYED,
-						     .mem_mib = vm->info.mem_bytes / MIB,
-						     .vcpu_alloc_ns = alloc * vm->info.nr_vcpus,
-						     .vcpu_run_ns = alloc / 10,
-						     .mem_mib_ms = (now - vm->created_ns) / NSEC_PER_MSEC *
-								   (vm->info.mem_bytes / MIB)};
+		out[io->value0] =
+			(struct ctl_usage){.handle = vm->info.handle,
+					   .state = vm->info.state,
+					   .seq = ++node->usage_seq,
+					   .mono_ns = now,
+					   .epoch = vm->info.epoch,
+					   .nr_vcpus = vm->info.nr_vcpus,
+					   .is_final = vm->info.state == CTL_VM_DESTROYED,
+					   .mem_mib = vm->info.mem_bytes / MIB,
+					   .vcpu_alloc_ns = alloc * vm->info.nr_vcpus,
+					   .vcpu_run_ns = alloc / 10,
+					   .mem_mib_ms = (now - vm->created_ns) / NSEC_PER_MSEC *
+							 (vm->info.mem_bytes / MIB)};
 		if (vm->info.state == CTL_VM_DESTROYED)
-			out[io->value0].mem_mib_ms = (vm->since_ns - vm->created_ns) / NSEC_PER_MSEC *
-						     (vm->info.mem_bytes / MIB);
+			out[io->value0].mem_mib_ms = (vm->since_ns - vm->created_ns) /
+						     NSEC_PER_MSEC * (vm->info.mem_bytes / MIB);
 		memcpy(out[io->value0++].uuid, vm->info.uuid, 16);
 		io->out_len += sizeof(*out);
 	}
@@ -441,10 +500,17 @@ static enum hv_err console_write(struct control_io *io)
 
 	if (!vm)
 		return HV_ENOENT;
-	if (io->in_len > 3 && memcmp(io->in, "die", 3) == 0)
-		enter_state(vm, CTL_VM_CRASHED), strcpy(vm->info.reason, "triple fault at rip=0xffffffff81000000");
-	else
+	if (io->in_len > 4 && memcmp(io->in, "kill", 4) == 0 && !node->was_killed) {
+		node->was_killed = true;
+		node->uptime_ns += clock_ns();
+		agent_fail("a test wants it", __FILE__, __LINE__);
+	}
+	if (io->in_len > 3 && memcmp(io->in, "die", 3) == 0) {
+		strcpy(vm->info.reason, "triple fault at rip=0xffffffff81000000");
+		enter_state(vm, CTL_VM_CRASHED);
+	} else {
 		print(vm, io->in, io->in_len);
+	}
 	io->value0 = io->in_len;
 	return HV_OK;
 }
@@ -459,8 +525,8 @@ static enum hv_err nothing(struct control_io *io)
 
 static enum hv_err image_list(struct control_io *io)
 {
-	io->value0 = nr_images;
-	return answer(io, images, nr_images * sizeof(images[0]));
+	io->value0 = node->nr_images;
+	return answer(io, node->images, node->nr_images * sizeof(node->images[0]));
 }
 
 static enum hv_err (*const commands[])(struct control_io *io) = {
@@ -498,7 +564,9 @@ enum hv_err control_call(struct control_io *io)
 
 	last_call_ns = clock_ns();
 	if (gap_ms > CTL_WATCHDOG_MS)
-		uart_write(line, (size_t)snprintf(line, sizeof(line), "fake: watchdog, %lu ms without a request\n", gap_ms));
+		uart_write(line,
+			   (size_t)snprintf(line, sizeof(line),
+					    "fake: watchdog, %lu ms without a request\n", gap_ms));
 	io->out_len = 0;
 	io->value0 = io->value1 = 0;
 	io->message[0] = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's HTTP reader. The first byte says into which pieces the rest is cut; whatever the cut, the
- * outcome, the status and the body must be those of reading it in one piece.
+ * The agent's HTTP reader. The first byte says into which pieces the rest is cut; whatever the cut,
+ * the outcome, the status and the body must be those of reading it in one piece.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent does with texts from outside. The first byte chooses: the node's configuration file, an
- * answer to an enrolment, or a desired state, which is brought about on a small node in memory: it
- * must settle within a bounded number of steps, and then do nothing more.
+ * What the agent does with texts from outside. The first byte chooses: the node's configuration
+ * file, an answer to an enrolment, or a desired state, which is brought about on a small node in
+ * memory: it must settle within a bounded number of steps, and then do nothing more.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -38,12 +38,13 @@ static enum hv_err create(const struct ctl_vm_config *config)
 	static uint32_t next_handle = 1;
 
 	if (memchr(config->name, 0, sizeof(config->name)) == NULL ||
-	    memchr(config->cmdline, 0, sizeof(config->cmdline)) == NULL || config->nr_nics > CTL_NICS_MAX ||
-	    config->mem_bytes % (2 * MIB) != 0)
+	    memchr(config->cmdline, 0, sizeof(config->cmdline)) == NULL ||
+	    config->nr_nics > CTL_NICS_MAX || config->mem_bytes % (2 * MIB) != 0)
 		abort();
 	if (actual.nr_vms == NR_ITEMS * 2)
 		return HV_ENOMEM;
-	vms[actual.nr_vms] = (struct ctl_vm_info){.handle = next_handle++, .state = CTL_VM_CREATED, .epoch = config->epoch};
+	vms[actual.nr_vms] = (struct ctl_vm_info){
+		.handle = next_handle++, .state = CTL_VM_CREATED, .epoch = config->epoch};
 	memcpy(vms[actual.nr_vms++].uuid, config->uuid, 16);
 	return HV_OK;
 }
@@ -51,8 +52,9 @@ static enum hv_err create(const struct ctl_vm_config *config)
 static enum hv_err obey(const struct sync_action *a)
 {
 	static const uint32_t states[] = {
-		[SYNC_START] = CTL_VM_RUNNING,	[SYNC_RESET] = CTL_VM_RUNNING, [SYNC_RESUME] = CTL_VM_RUNNING,
-		[SYNC_PAUSE] = CTL_VM_PAUSED,	[SYNC_STOP] = CTL_VM_STOPPED,  [SYNC_DESTROY] = CTL_VM_DESTROYED,
+		[SYNC_START] = CTL_VM_RUNNING,	[SYNC_RESET] = CTL_VM_RUNNING,
+		[SYNC_RESUME] = CTL_VM_RUNNING, [SYNC_PAUSE] = CTL_VM_PAUSED,
+		[SYNC_STOP] = CTL_VM_STOPPED,	[SYNC_DESTROY] = CTL_VM_DESTROYED,
 	};
 	uint32_t i;
 
@@ -113,11 +115,13 @@ static void run_desired(const char *json, size_t len)
 	static struct sync_action action;
 	struct proto_error err;
 
-	desired = (struct desired){.vms = {wanted, NR_ITEMS, 0}, .images = {wanted_images, NR_ITEMS, 0}};
+	desired = (struct desired){.vms = {wanted, NR_ITEMS, 0},
+				   .images = {wanted_images, NR_ITEMS, 0}};
 	memset(wanted, 0, sizeof(wanted));
 	memset(&memory, 0, sizeof(memory));
 	actual.nr_vms = 0;
-	if (schema_decode(&desired_schema, json, len, (struct proto_scratch){0}, &desired, &err) != PROTO_OK ||
+	if (schema_decode(&desired_schema, json, len, (struct proto_scratch){0}, &desired, &err) !=
+		    PROTO_OK ||
 	    message_check_desired(&desired, desired.node_id, &err) != PROTO_OK)
 		return;
 	give_images(&desired);
@@ -143,7 +147,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = malloc(size);
 	memcpy(text, data + 1, size - 1);
 	if (data[0] % 4 == 0) {
-		if (conf_parse(text, size - 1, &conf, &err) == HV_OK && (conf.port == 0 || !conf.host[0] || !conf.ca[0]))
+		if (conf_parse(text, size - 1, &conf, &err) == HV_OK &&
+		    (conf.port == 0 || !conf.host[0] || !conf.ca[0]))
 			abort();
 	} else if (data[0] % 4 == 1) {
 		enrol_read_answer(data[0] & 4 ? 201 : 202, text, size - 1, "", &answer);

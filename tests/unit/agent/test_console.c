@@ -61,7 +61,8 @@ static void sends_output_from_where_it_was(void **state)
 	s = console_next_output(&c);
 	assert_non_null(s);
 	console_output_path(s, 0, path);
-	assert_string_equal(path, "/agent/v1/console/" VM "?session=cs_0000000000000001&stream=17&offset=0");
+	assert_string_equal(path, "/agent/v1/console/" VM
+				  "?session=cs_0000000000000001&stream=17&offset=0");
 	console_output_done(s, 0, 60, 503);
 	assert_int_equal(s->out_offset, 0);
 	console_output_done(s, 0, 60, 204);
@@ -124,7 +125,8 @@ static void gives_input_once(void **state)
 	assert_int_equal(nr, 1);
 	s->in_offset = 10;
 	console_input_path(s, 50, path);
-	assert_string_equal(path, "/agent/v1/console/" VM "/input?session=cs_0000000000000001&offset=10&wait=50");
+	assert_string_equal(path, "/agent/v1/console/" VM
+				  "/input?session=cs_0000000000000001&offset=10&wait=50");
 	assert_int_equal(console_take_input(s, 204, 10, 0), 0);
 	assert_int_equal(console_take_input(s, 200, 10, 5), 0);
 	assert_int_equal(console_take_input(s, 200, 7, 5), 3); /* three of them it had */

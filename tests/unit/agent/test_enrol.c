@@ -22,17 +22,22 @@ static enum enrol_next read_answer(unsigned status, const char *body)
 static void takes_a_certificate(void **state)
 {
 	(void)state;
-	assert_int_equal(read_answer(201, "{\"node_id\":\"node_5f1d6a7c00aa31be\",\"certificate\":\"C\",\"ca\":\"A\","
-					  "\"expires_ms\":\"3\",\"renew_ms\":\"2\",\"time_ms\":\"1\",\"new\":{}}"),
-			 ENROL_DONE);
+	assert_int_equal(
+		read_answer(
+			201,
+			"{\"node_id\":\"node_5f1d6a7c00aa31be\",\"certificate\":\"C\",\"ca\":\"A\","
+			"\"expires_ms\":\"3\",\"renew_ms\":\"2\",\"time_ms\":\"1\",\"new\":{}}"),
+		ENROL_DONE);
 	assert_string_equal(answer.reply.node_id, "node_5f1d6a7c00aa31be");
 	assert_int_equal(answer.reply.renew_ms, 2);
 }
 
 static void waits_for_approval(void **state)
 {
-	static const char body[] = "{\"status\":\"pending\",\"node_id\":\"node_5f1d6a7c00aa31be\",\"retry_s\":%s,\"fingerprint\":"
-				   "\"9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b\"}";
+	static const char body[] =
+		"{\"status\":\"pending\",\"node_id\":\"node_5f1d6a7c00aa31be\",\"retry_s\":%s,"
+		"\"fingerprint\":"
+		"\"9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b9a0b\"}";
 	char text[256];
 
 	(void)state;
@@ -48,7 +53,10 @@ static void waits_for_approval(void **state)
 static void says_why_it_was_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(read_answer(403, "{\"error\":{\"code\":\"join_token_used\",\"message\":\"Used up.\"}}"), ENROL_REFUSED);
+	assert_int_equal(
+		read_answer(403,
+			    "{\"error\":{\"code\":\"join_token_used\",\"message\":\"Used up.\"}}"),
+		ENROL_REFUSED);
 	assert_string_equal(answer.text, "403 join_token_used: Used up.");
 	assert_int_equal(answer.wait_ms, ENROL_REFUSED_MS);
 	assert_int_equal(read_answer(404, "<html>"), ENROL_REFUSED);

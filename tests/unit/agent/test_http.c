@@ -48,7 +48,11 @@ static enum http_progress read_in(const char *text, size_t piece)
 
 static void writes_a_head(void **state)
 {
-	struct http_request req = {.method = "POST", .path = "/a?b=c", .host = "c:1", .content_type = "text/plain", .body_len = 5};
+	struct http_request req = {.method = "POST",
+				   .path = "/a?b=c",
+				   .host = "c:1",
+				   .content_type = "text/plain",
+				   .body_len = 5};
 	char out[256];
 	size_t len;
 
@@ -57,7 +61,12 @@ static void writes_a_head(void **state)
 	assert_true(len > 0 && len < sizeof(out));
 	assert_string_equal(out, "POST /a?b=c HTTP/1.1\r\nHost: c:1\r\nUser-Agent: billet-agent\r\n"
 				 "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\n");
-	req = (struct http_request){.method = "GET", .path = "/", .host = "c", .has_range = true, .range_first = 7, .range_last = 9};
+	req = (struct http_request){.method = "GET",
+				    .path = "/",
+				    .host = "c",
+				    .has_range = true,
+				    .range_first = 7,
+				    .range_last = 9};
 	http_write_head(&req, out, sizeof(out));
 	assert_non_null(strstr(out, "\r\nRange: bytes=7-9\r\n\r\n"));
 	for (len = 0; len < 70; len++)
@@ -66,8 +75,9 @@ static void writes_a_head(void **state)
 
 static void reads_an_answer_in_every_cut(void **state)
 {
-	static const char text[] = "HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\n"
-				   "Content-Range: bytes 10-14/100\r\nX-Billet-Offset: 42\r\n\r\nhello";
+	static const char text[] =
+		"HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\n"
+		"Content-Range: bytes 10-14/100\r\nX-Billet-Offset: 42\r\n\r\nhello";
 	size_t piece;
 
 	(void)state;
@@ -88,7 +98,9 @@ static void reads_an_answer_in_every_cut(void **state)
 static void reads_chunks(void **state)
 {
 	(void)state;
-	assert_int_equal(read_in("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 7),
+	assert_int_equal(read_in("HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+				 "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+				 7),
 			 HTTP_DONE);
 	assert_int_equal(body_len, 5);
 	assert_memory_equal(body, "abcde", 5);
@@ -104,7 +116,10 @@ static void knows_answers_without_a_body(void **state)
 static void skips_interim_answers(void **state)
 {
 	(void)state;
-	assert_int_equal(read_in("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", 1), HTTP_DONE);
+	assert_int_equal(read_in("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: "
+				 "1\r\n\r\nx",
+				 1),
+			 HTTP_DONE);
 	assert_int_equal(r.status, 200);
 	assert_int_equal(body_len, 1);
 }
@@ -112,7 +127,9 @@ static void skips_interim_answers(void **state)
 static void sees_that_the_connection_ends(void **state)
 {
 	(void)state;
-	assert_int_equal(read_in("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 100), HTTP_DONE);
+	assert_int_equal(
+		read_in("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 100),
+		HTTP_DONE);
 	assert_false(r.keep_alive);
 }
 
@@ -130,20 +147,26 @@ static void refuses_what_is_not_clear(void **state)
 {
 	(void)state;
 	refuses("HTTP/1.1 200 OK\r\n\r\nbody", "where it ends");
-	refuses("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", "HPE_");
+	refuses("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n",
+		"HPE_");
 	refuses("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "HPE_");
 	refuses("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", "HPE_");
 	refuses("SSH-2.0-x\r\n", "HPE_");
-	refuses("HTTP/1.1 206 P\r\nContent-Length: 1\r\nContent-Range: bytes 5-4/9\r\n\r\n", "Content-Range");
-	refuses("HTTP/1.1 206 P\r\nContent-Length: 1\r\nContent-Range: bytes 0-9/9\r\n\r\n", "Content-Range");
-	refuses("HTTP/1.1 206 P\r\nContent-Length: 1\r\nContent-Range: items 0-1/9\r\n\r\n", "Content-Range");
-	refuses("HTTP/1.1 200 P\r\nContent-Length: 1\r\nX-Billet-Offset: -1\r\n\r\n", "X-Billet-Offset");
+	refuses("HTTP/1.1 206 P\r\nContent-Length: 1\r\nContent-Range: bytes 5-4/9\r\n\r\n",
+		"Content-Range");
+	refuses("HTTP/1.1 206 P\r\nContent-Length: 1\r\nContent-Range: bytes 0-9/9\r\n\r\n",
+		"Content-Range");
+	refuses("HTTP/1.1 206 P\r\nContent-Length: 1\r\nContent-Range: items 0-1/9\r\n\r\n",
+		"Content-Range");
+	refuses("HTTP/1.1 200 P\r\nContent-Length: 1\r\nX-Billet-Offset: -1\r\n\r\n",
+		"X-Billet-Offset");
 }
 
 static void refuses_bytes_behind_the_answer(void **state)
 {
 	(void)state;
-	assert_int_equal(read_in("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200", 1000), HTTP_FAILED);
+	assert_int_equal(read_in("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200", 1000),
+			 HTTP_FAILED);
 	assert_string_equal(r.why, "bytes behind the answer");
 }
 

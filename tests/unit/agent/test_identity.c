@@ -45,7 +45,8 @@ static void makes_a_request_for_its_key(void **state)
 	mbedtls_x509_csr_init(&csr);
 	mbedtls_pk_init(&key);
 	assert_int_equal(mbedtls_x509_csr_parse(&csr, (unsigned char *)pem, strlen(pem) + 1), 0);
-	assert_int_equal(mbedtls_pk_parse_key(&key, id.key, id.key_len, NULL, 0, good_random, NULL), 0);
+	assert_int_equal(mbedtls_pk_parse_key(&key, id.key, id.key_len, NULL, 0, good_random, NULL),
+			 0);
 	assert_int_equal(mbedtls_pk_get_bitlen(&key), 256);
 	assert_int_equal(mbedtls_pk_check_pair(&csr.pk, &key, good_random, NULL), 0);
 	mbedtls_pk_free(&key);
@@ -72,7 +73,10 @@ static void does_without_randomness_nothing(void **state)
 
 static void survives_the_store(void **state)
 {
-	struct enroll_reply reply = {.node_id = "node_5f1d6a7c00aa31be", .certificate = "PEM", .expires_ms = 2, .renew_ms = 1};
+	struct enroll_reply reply = {.node_id = "node_5f1d6a7c00aa31be",
+				     .certificate = "PEM",
+				     .expires_ms = 2,
+				     .renew_ms = 1};
 	struct identity id, again;
 
 	(void)state;

@@ -25,7 +25,8 @@ static struct ctl_image_info there;
 static struct sync_actual actual;
 static struct images im;
 
-static enum hv_err create(void *arg, uint64_t size, const uint8_t sha256[32], uint32_t *handle, const char **why)
+static enum hv_err create(void *arg, uint64_t size, const uint8_t sha256[32], uint32_t *handle,
+			  const char **why)
 {
 	(void)arg;
 	(void)size;
@@ -38,7 +39,8 @@ static enum hv_err create(void *arg, uint64_t size, const uint8_t sha256[32], ui
 	return create_err;
 }
 
-static enum hv_err write_piece(void *arg, uint32_t handle, uint64_t offset, const void *bytes, size_t len, const char **why)
+static enum hv_err write_piece(void *arg, uint32_t handle, uint64_t offset, const void *bytes,
+			       size_t len, const char **why)
 {
 	(void)arg;
 	*why = "";

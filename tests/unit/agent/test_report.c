@@ -13,7 +13,8 @@
 
 static void writes_and_reads_uuids(void **state)
 {
-	static const uint8_t uuid[16] = {0x3c, 0x1f, 0x2b, 0x9e, 0x7d, 0x39, 0x4a, 0x55, 0x8d, 0x6e, 0x0d, 0x4b, 0x1a, 0x2c, 0x3d, 0x4e};
+	static const uint8_t uuid[16] = {0x3c, 0x1f, 0x2b, 0x9e, 0x7d, 0x39, 0x4a, 0x55,
+					 0x8d, 0x6e, 0x0d, 0x4b, 0x1a, 0x2c, 0x3d, 0x4e};
 	char text[UUID_TEXT_MAX];
 	uint8_t back[16];
 
@@ -47,8 +48,14 @@ static void reads_macs_and_hex(void **state)
 
 static void describes_the_node(void **state)
 {
-	struct ctl_node_info info = {.version = "0.1", .virt = "vmx", .nr_cpus = 2, .mem_total = 1024 * MIB,
-				     .mem_kernel = 24 * MIB, .mem_free = 640 * MIB, .nr_nics = 1, .uptime_ns = 5 * NSEC_PER_SEC,
+	struct ctl_node_info info = {.version = "0.1",
+				     .virt = "vmx",
+				     .nr_cpus = 2,
+				     .mem_total = 1024 * MIB,
+				     .mem_kernel = 24 * MIB,
+				     .mem_free = 640 * MIB,
+				     .nr_nics = 1,
+				     .uptime_ns = 5 * NSEC_PER_SEC,
 				     .mitigations = " ibpb  l1d-flush "};
 	struct node_info node;
 

@@ -43,7 +43,13 @@ static struct desired_vm *add_vm(const char *id, enum vm_desired state)
 {
 	struct desired_vm *vm = &want[desired.vms.nr++];
 
-	*vm = (struct desired_vm){.state = state, .restart = 1, .epoch = 1, .vcpus = 1, .memory_mib = 255, .weight = 100, .has_boot = true};
+	*vm = (struct desired_vm){.state = state,
+				  .restart = 1,
+				  .epoch = 1,
+				  .vcpus = 1,
+				  .memory_mib = 255,
+				  .weight = 100,
+				  .has_boot = true};
 	strcpy(vm->id, id);
 	snprintf(vm->name, sizeof(vm->name), "vm%u", desired.vms.nr);
 	strcpy(vm->boot.kernel, KERNEL);
@@ -89,7 +95,8 @@ static enum hv_err obey(const struct sync_action *a)
 	switch (a->kind) {
 	case SYNC_CREATE:
 		vm = &vms[actual.nr_vms++];
-		*vm = (struct ctl_vm_info){.handle = next_handle++, .state = CTL_VM_CREATED, .epoch = a->config.epoch};
+		*vm = (struct ctl_vm_info){
+			.handle = next_handle++, .state = CTL_VM_CREATED, .epoch = a->config.epoch};
 		memcpy(vm->uuid, a->config.uuid, 16);
 		break;
 	case SYNC_IMAGE_DELETE:
@@ -137,7 +144,8 @@ static unsigned settle(void)
 			return nr_done;
 		done[nr_done] = action.kind;
 		err = obey(&action);
-		sync_done(&memory, &desired, &action, err, err == HV_OK ? "" : "no room", actual.now_ms, actual.wall_ms);
+		sync_done(&memory, &desired, &action, err, err == HV_OK ? "" : "no room",
+			  actual.now_ms, actual.wall_ms);
 	}
 	fail_msg("it never settles");
 	return 0;
@@ -151,7 +159,9 @@ static void assert_done(const enum sync_kind *kinds, unsigned nr)
 	for (i = 0; i < nr; i++)
 		assert_int_equal(done[i], kinds[i]);
 }
-#define DID(...) assert_done((const enum sync_kind[]){__VA_ARGS__}, sizeof((const enum sync_kind[]){__VA_ARGS__}) / sizeof(enum sync_kind))
+#define DID(...)                                                                                   \
+	assert_done((const enum sync_kind[]){__VA_ARGS__},                                         \
+		    sizeof((const enum sync_kind[]){__VA_ARGS__}) / sizeof(enum sync_kind))
 #define DID_NOTHING() assert_int_equal(settle(), 0)
 
 static void creates_and_starts_once(void **state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The spool of usage records: nothing leaves it unacknowledged, and full it loses only resolution. */
+/* The spool of usage records: nothing leaves it unacknowledged, and full it loses only resolution.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,9 +28,20 @@ static int setup(void **state)
 
 static struct ctl_usage row(uint32_t vm, bool is_final)
 {
-	struct ctl_usage r = {.handle = vm, .seq = ++seq, .mono_ns = 60 * NSEC_PER_SEC, .epoch = 4, .nr_vcpus = 2, .mem_mib = 256,
-			      .is_final = is_final, .vcpu_alloc_ns = 1, .vcpu_run_ns = 2, .mem_mib_ms = 3, .net_rx_bytes = 4,
-			      .net_tx_bytes = 5, .net_rx_packets = 6, .net_tx_packets = 7};
+	struct ctl_usage r = {.handle = vm,
+			      .seq = ++seq,
+			      .mono_ns = 60 * NSEC_PER_SEC,
+			      .epoch = 4,
+			      .nr_vcpus = 2,
+			      .mem_mib = 256,
+			      .is_final = is_final,
+			      .vcpu_alloc_ns = 1,
+			      .vcpu_run_ns = 2,
+			      .mem_mib_ms = 3,
+			      .net_rx_bytes = 4,
+			      .net_tx_bytes = 5,
+			      .net_rx_packets = 6,
+			      .net_tx_packets = 7};
 
 	r.uuid[15] = (uint8_t)vm;
 	return r;
@@ -55,7 +67,8 @@ static void copies_every_counter(void **state)
 	assert_int_equal(out[0].epoch, 4);
 	assert_int_equal(out[0].vcpus, 2);
 	assert_int_equal(out[0].memory_mib, 256);
-	assert_int_equal(out[0].wall_ms, 1700000060000); /* when it was read, not when it was noted */
+	assert_int_equal(out[0].wall_ms,
+			 1700000060000); /* when it was read, not when it was noted */
 	for (i = 0; i < USAGE_COUNTERS; i++)
 		assert_int_equal(out[0].counters[i], i + 1);
 }

@@ -102,10 +102,10 @@ static void breaks(uint32_t id, uint32_t len)
 static void breaks_on_what_cannot_be(void **state)
 {
 	(void)state;
-	breaks(8, 1);		/* no such descriptor */
+	breaks(8, 1); /* no such descriptor */
 	breaks(UINT32_MAX, 1);
-	breaks(3, 1);		/* not offered */
-	breaks(0, 5);		/* more written than there was room */
+	breaks(3, 1); /* not offered */
+	breaks(0, 5); /* more written than there was room */
 }
 
 static void refuses_the_same_chain_twice(void **state)

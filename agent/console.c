@@ -92,6 +92,11 @@ static bool is_live(const struct console_session *s)
 	return s->is_used && !s->is_over && s->handle != 0;
 }
 
+bool console_is_for(const struct console_session *s, const char *session)
+{
+	return s->is_used && strcmp(s->session, session) == 0;
+}
+
 struct console_session *console_next_output(struct console *c)
 {
 	unsigned i;

@@ -32,6 +32,9 @@ struct console {
 void console_update(struct console *c, const struct desired *desired,
 		    const struct sync_actual *actual, const struct sync_memory *memory);
 
+/* console_is_for - whether the slot still holds this session, after an answer took its time */
+bool console_is_for(const struct console_session *s, const char *session);
+
 /* console_next_output - a session with output to send; NULL: none */
 struct console_session *console_next_output(struct console *c);
 void console_output_path(const struct console_session *s, uint64_t offset,

@@ -167,6 +167,9 @@ void node_drop_identity(struct node *n, const char *why)
 	store(SLOT_IDENTITY, NULL, 0);
 	close_connections(n);
 	n->is_online = false;
+	n->has_desired = false; /* it was another node's; its VMs run on until the new one has its
+				   document */
+	n->memory.generation = 0;
 	pace_fail(&n->enrol_pace);
 }
 
@@ -447,7 +450,7 @@ static void act(struct node *n, const struct sync_action *action)
 	if (action->kind != SYNC_IMAGE_DELETE)
 		uuid_to_text(n->memory.vms[action->slot].uuid, id);
 	sync_done(&n->memory, &n->desired, action, err, io.message, node_now_ms(), wall_ms());
-	if (err == HV_OK || err == HV_EEXIST || err == HV_ENOENT) {
+	if (sync_is_done(action, err)) {
 		log_info("sync", "%s %s", kind_names[action->kind], id);
 	} else {
 		log_err("sync", "%s %s: %s", kind_names[action->kind], id,

@@ -146,11 +146,13 @@ static bool is_listed(const struct desired *d, const struct ctl_image_info *imag
 	return false;
 }
 
-static bool delete_one_image(const struct desired *d, const struct sync_actual *a,
-			     struct sync_action *action)
+static bool delete_one_image(const struct sync_memory *m, const struct desired *d,
+			     const struct sync_actual *a, struct sync_action *action)
 {
 	uint32_t i;
 
+	if (a->now_ms < m->images_retry_ms)
+		return false;
 	for (i = 0; i < a->nr_images; i++) {
 		if (a->images[i].users > 0 || is_listed(d, &a->images[i]))
 			continue;
@@ -275,13 +277,20 @@ void sync_next(struct sync_memory *memory, const struct desired *desired,
 	memset(action, 0, sizeof(*action));
 	forget_gone(memory, desired, actual);
 	if (destroy_one(memory, desired, actual, action) ||
-	    delete_one_image(desired, actual, action))
+	    delete_one_image(memory, desired, actual, action))
 		return;
 	for (i = 0; i < desired->vms.nr; i++)
 		if (step_vm(memory, desired, &desired_vms(desired)[i], actual, action))
 			return;
 	action->kind = SYNC_NOTHING;
 	memory->generation = desired->generation;
+}
+
+bool sync_is_done(const struct sync_action *action, enum hv_err err)
+{
+	bool is_removal = action->kind == SYNC_DESTROY || action->kind == SYNC_IMAGE_DELETE;
+
+	return err == HV_OK || err == HV_EEXIST || (err == HV_ENOENT && is_removal);
 }
 
 void sync_done(struct sync_memory *memory, const struct desired *desired,
@@ -291,9 +300,11 @@ void sync_done(struct sync_memory *memory, const struct desired *desired,
 	struct sync_vm *slot = &memory->vms[action->slot];
 
 	ASSERT(action->slot < CTL_VMS_MAX);
-	if (action->kind == SYNC_IMAGE_DELETE)
+	if (action->kind == SYNC_IMAGE_DELETE) {
+		memory->images_retry_ms = sync_is_done(action, err) ? 0 : now_ms + SYNC_RETRY_MS;
 		return;
-	if (err != HV_OK && err != HV_EEXIST && err != HV_ENOENT) {
+	}
+	if (!sync_is_done(action, err)) {
 		slot->retry_ms = now_ms + SYNC_RETRY_MS;
 		slot->generation = desired->generation;
 		snprintf(slot->reason, sizeof(slot->reason), "%s",

@@ -37,8 +37,9 @@ struct sync_vm {
 	char reason[96];	   /* of the failure */
 };
 
-struct sync_memory {	     /* survives the agent's resets */
-	uint64_t generation; /* applied wholly, as far as VMs did not fail */
+struct sync_memory {		  /* survives the agent's resets */
+	uint64_t generation;	  /* applied wholly, as far as VMs did not fail */
+	uint64_t images_retry_ms; /* an image could not be deleted: none is tried before */
 	struct sync_vm vms[CTL_VMS_MAX];
 };
 
@@ -75,10 +76,13 @@ struct sync_action {
 void sync_next(struct sync_memory *memory, const struct desired *desired,
 	       const struct sync_actual *actual, struct sync_action *action);
 
-/* sync_done - how it went; HV_EEXIST and HV_ENOENT are successes, message says why it failed */
+/* sync_done - how it went; HV_EEXIST, and HV_ENOENT for what shall go, are successes */
 void sync_done(struct sync_memory *memory, const struct desired *desired,
 	       const struct sync_action *action, enum hv_err err, const char *message,
 	       uint64_t now_ms, uint64_t wall_ms);
+
+/* sync_is_done - whether this answer means that what was wanted is so */
+bool sync_is_done(const struct sync_action *action, enum hv_err err);
 
 /* sync_find - what is remembered of a VM; NULL: nothing */
 const struct sync_vm *sync_find(const struct sync_memory *memory, const uint8_t uuid[16]);

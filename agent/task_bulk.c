@@ -16,6 +16,7 @@
 
 static uint8_t console_bytes[PROTO_CONSOLE_MAX / 4];
 static struct console_session *sending;
+static char sending_session[ID_TEXT_MAX];
 static uint64_t sending_offset;
 static size_t sending_len;
 static uint64_t transfer_start_ms;
@@ -39,7 +40,8 @@ static void output_sent(void *arg, const struct client_result *result)
 		return;
 	}
 	backoff_reset(&n->bulk_pace.backoff);
-	console_output_done(sending, sending_offset, sending_len, result->status);
+	if (console_is_for(sending, sending_session))
+		console_output_done(sending, sending_offset, sending_len, result->status);
 	if (result->status >= 500)
 		pace_fail(&n->bulk_pace);
 }
@@ -65,6 +67,7 @@ static bool send_console(struct node *n)
 		sending->out_offset = sending->end; /* the kernel no longer has it */
 		return true;
 	}
+	memcpy(sending_session, sending->session, sizeof(sending_session));
 	sending_offset = io.value0;
 	sending_len = io.out_len;
 	console_output_path(sending, sending_offset, req.path);

@@ -13,6 +13,7 @@
 #define FULL_WAIT_MS 50u /* the guest takes no more just now */
 
 static struct console_session *asking;
+static char asking_session[ID_TEXT_MAX];
 
 /* Gives the guest what it takes; the rest is asked for again. */
 static void give(struct node *n, const char *bytes, size_t len)
@@ -43,6 +44,8 @@ static void answered(void *arg, const struct client_result *result)
 		return;
 	}
 	backoff_reset(&n->input_pace.backoff);
+	if (!console_is_for(asking, asking_session))
+		return;
 	skip = console_take_input(asking, result->status, offset, result->body_len);
 	give(n, result->body + skip, MIN(result->body_len - skip, (size_t)CTL_DATA_MAX));
 }
@@ -58,6 +61,7 @@ bool task_input(struct node *n)
 	asking = console_next_input(&n->console, &nr);
 	if (!asking)
 		return false;
+	memcpy(asking_session, asking->session, sizeof(asking_session));
 	console_input_path(asking, nr == 1 ? WAIT_S : WAIT_TURN_S, req.path);
 	client_send(&n->input_client, &req, node_now_ms());
 	return true;

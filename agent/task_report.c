@@ -158,6 +158,8 @@ static size_t write_body(struct node *n)
 	struct draft *draft = calloc(1, sizeof(*draft));
 	struct json_out o = {.grow = grow};
 
+	free(body); /* of a report that was given up */
+	body = NULL;
 	if (!draft)
 		return 0;
 	fill(n, draft);

@@ -365,6 +365,37 @@ static void deletes_images_that_nothing_wants(void **state)
 	DID_NOTHING();
 }
 
+static void waits_after_an_image_that_cannot_be_deleted(void **state)
+{
+	struct sync_action action;
+
+	(void)state;
+	add_image(INITRD, true);
+	sync_next(&memory, &desired, &actual, &action);
+	assert_int_equal(action.kind, SYNC_IMAGE_DELETE);
+	sync_done(&memory, &desired, &action, HV_EBUSY, "", actual.now_ms, actual.wall_ms);
+	DID_NOTHING();
+	actual.now_ms += SYNC_RETRY_MS;
+	DID(SYNC_IMAGE_DELETE);
+}
+
+static void takes_no_such_thing_for_done_only_where_it_shall_go(void **state)
+{
+	struct sync_action action;
+
+	(void)state;
+	add_vm(ID("01"), VM_DESIRED_RUNNING);
+	add_image(KERNEL, true);
+	sync_next(&memory, &desired, &actual, &action);
+	assert_int_equal(action.kind, SYNC_CREATE);
+	sync_done(&memory, &desired, &action, HV_ENOENT, "no such image", actual.now_ms,
+		  actual.wall_ms);
+	DID_NOTHING();
+	assert_true(sync_is_done(&(struct sync_action){.kind = SYNC_DESTROY}, HV_ENOENT));
+	assert_true(sync_is_done(&(struct sync_action){.kind = SYNC_CREATE}, HV_EEXIST));
+	assert_false(sync_is_done(&(struct sync_action){.kind = SYNC_DESTROY}, HV_EIO));
+}
+
 static const char *bad_hash(void *arg, const char *sha256)
 {
 	(void)arg;
@@ -427,6 +458,8 @@ int main(void)
 		cmocka_unit_test_setup(holds_up_no_other_vm_with_a_failure, setup),
 		cmocka_unit_test_setup(tries_a_failure_again_with_a_new_document, setup),
 		cmocka_unit_test_setup(deletes_images_that_nothing_wants, setup),
+		cmocka_unit_test_setup(waits_after_an_image_that_cannot_be_deleted, setup),
+		cmocka_unit_test_setup(takes_no_such_thing_for_done_only_where_it_shall_go, setup),
 		cmocka_unit_test_setup(reports_what_is_missing, setup),
 		cmocka_unit_test_setup(reports_one_time_for_one_state, setup),
 	};

@@ -9,6 +9,10 @@
  *                                  for tests: once the machine is up, end it in this way
  *   guests=only                    no agent: run the guests among the boot modules, then power off
  *                                  (vmm/module_guests.h)
+ *   mitigations=auto|off|force     measures against side channels: those that this CPU needs; none;
+ *                                  for tests, all that it can (kernel/mitigations.h); default auto
+ *   smt=auto|on|off                start only one thread of each core: where L1TF, MDS or TAA would
+ *                                  let guests on one core read each other; never; always
  *   test=1                         for tests: let the agent ask for faults (CTL_TEST_FAULT)
  */
 #ifndef KERNEL_CMDLINE_H

@@ -14,6 +14,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/mitigations.h"
 #include "kernel/paging.h"
 #include "kernel/time.h"
 
@@ -138,17 +139,42 @@ static bool start_one(uint32_t apic_id)
 	return false;
 }
 
+/*
+ * Whether another thread of that CPU's core is up. [SDM] "Extended Topology Enumeration Leaf": what
+ * is left of the APIC ID without its lowest EAX[4:0] bits is the core.
+ */
+static bool core_is_taken(uint32_t apic_id)
+{
+	uint32_t thread_bits = cpuid_if_present(0xb, 0).eax & 0x1f;
+
+	for (uint32_t i = 0; i < cpu_count(); i++)
+		if (cpu_at(i)->apic_id >> thread_bits == apic_id >> thread_bits)
+			return true;
+	return false;
+}
+
 void cpu_start_others(void (*run)(void))
 {
 	void *page = hva_of(AP_TRAMPOLINE_HPA);
+	bool is_smt_off = mitigations.measures & BIT(MEASURE_SMT_OFF);
+	uint32_t nr_left_out = 0;
 
 	run_when_up = run;
 	ap_cr3 = read_cr3();
 	memcpy(page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
-	for (uint32_t i = 0; i < acpi_info.nr_cpus && cpu_count() < CPU_MAX; i++)
-		if (acpi_info.apic_ids[i] != this_cpu()->apic_id)
-			(void)start_one(acpi_info.apic_ids[i]);
+	for (uint32_t i = 0; i < acpi_info.nr_cpus && cpu_count() < CPU_MAX; i++) {
+		uint32_t apic_id = acpi_info.apic_ids[i];
+
+		if (apic_id == this_cpu()->apic_id)
+			continue;
+		if (is_smt_off && core_is_taken(apic_id))
+			nr_left_out++;
+		else
+			(void)start_one(apic_id);
+	}
 	memset(page, 0, PAGE_SIZE);
 	paging_forget_boot_tables();
 	log_info("cpu", "%u of %u CPUs online", cpu_count(), acpi_info.nr_cpus);
+	if (nr_left_out > 0)
+		log_info("cpu", "left off, for the other thread of the core is on: %u", nr_left_out);
 }

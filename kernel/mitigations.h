@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which side channels this CPU has, from what CPUID and ARCH_CAPABILITIES say of it. The list is
- * only of those that cross from a guest to us or to another guest. A guest's own kernel against its
- * own programs is the guest's matter, and so is Meltdown: nothing of ours is mapped where a guest
- * runs.
+ * Which side channels this CPU has, which measures close them, and those measures that are a call.
+ * The list is only of channels that cross from a guest to us or to another guest. A guest's own
+ * kernel against its own programs is the guest's matter, and so is Meltdown: nothing of ours is
+ * mapped where a guest runs.
+ *
+ * Decisions:
+ *
+ * Spectre v2.  The kernel runs with IBRS: for good where the CPU has enhanced IBRS, else written
+ *   anew after each exit and taken away before each entry. So indirect calls in C are plain calls
+ * on every CPU, without retpolines; a CPU without IBRS (microcode from before 2018) is reported as
+ *   open. IBPB when a CPU goes over to another VM, the agent's among them.
+ * SPEC_CTRL in a guest.  Guests are not shown it (vmm/cpuid.h), so they run with the host's value:
+ *   enhanced IBRS and BHI_DIS_S protect a guest's kernel too; legacy IBRS, which is slow, is off.
+ * L1TF.  The L1 data cache is flushed before an entry when something of others may have come into
+ * it since the last: after every pick of the run loop, so after a change of vCPU, a halt, a
+ * request; and after exits that reach beyond their own VM (vmm/vmx/vmx_guard.c has the list), as
+ * KVM's policy "cond". What stays in the cache then is the kernel's code, this VM's own state, and
+ * a line or two of tables that all share: timers' deadlines, the agent's ring of console events.
+ * Buffers.  VERW as the last instruction before each entry, where microcode made it clear them.
+ * BHI.  BHI_DIS_S where there is one, else a sequence of branches after each exit.
+ * SMT.  With L1TF, MDS or TAA, two guests on one core could read each other whatever we do at
+ * entry, so one thread of each core is started, unless the command line says smt=on. Stale MMIO
+ * data needs a guest that reaches device registers, which none does: it leaves SMT alone.
  *
  * Source: [SDM] "IA32_ARCH_CAPABILITIES", [INTELSEC] "Affected Processors", [APM] "Speculation
  * Control".
@@ -19,28 +38,95 @@ enum side_channel {
 	SIDE_MDS,
 	SIDE_TAA,
 	SIDE_MMIO_STALE_DATA,
+	SIDE_RFDS,
 	SIDE_BHI,
 	SIDE_GDS,
 	SIDE_ITS,
+	SIDE_CROSS_THREAD, /* L1TF, MDS or TAA between the threads of a core */
 	SIDE_SRSO,
+	SIDE_TSA,
 	SIDE_CHANNELS
 };
 
-struct cpu_facts {
-	bool is_intel, is_amd;
-	bool has_rtm, has_avx2;	  /* CPUID 7 EBX bits 11 and 5 */
-	bool has_arch_caps;	  /* CPUID 7 EDX bit 29 */
-	uint64_t arch_caps;	  /* the MSR, 0 without it */
-	uint32_t amd_leaf_21_eax; /* CPUID 80000021h, 0 without it */
+enum measure {
+	MEASURE_EIBRS,	   /* SPEC_CTRL.IBRS for good */
+	MEASURE_IBRS,	   /* SPEC_CTRL.IBRS from exit to entry */
+	MEASURE_IBPB,	   /* between two VMs */
+	MEASURE_RSB_FILL,  /* after an exit */
+	MEASURE_L1D_FLUSH, /* before an entry, by MSR */
+	MEASURE_L1D_FILL,  /* the same by reading */
+	MEASURE_VERW,	   /* before an entry */
+	MEASURE_BHI_DIS_S, /* SPEC_CTRL.BHI_DIS_S for good */
+	MEASURE_BHB_CLEAR, /* after an exit, by branches */
+	MEASURE_GDS_CTRL,  /* microcode's, left on */
+	MEASURE_SMT_OFF,   /* one thread of each core */
+	MEASURES
 };
 
-/* mitigations_needed - a bit (1 << enum side_channel) for each that this CPU may have */
-uint32_t mitigations_needed(const struct cpu_facts *facts);
+/* Those that the code between VM entry and exit carries out. */
+#define MEASURES_AT_ENTRY                                                                          \
+	(BIT(MEASURE_IBRS) | BIT(MEASURE_RSB_FILL) | BIT(MEASURE_VERW) | BIT(MEASURE_BHB_CLEAR) |  \
+	 MEASURES_L1D)
+#define MEASURES_L1D (BIT(MEASURE_L1D_FLUSH) | BIT(MEASURE_L1D_FILL))
 
-/* mitigations_describe - "none needed", or "in force: a b; missing: c d", or half of it */
-void mitigations_describe(uint32_t needed, uint32_t in_force, char *dst, size_t cap);
+/* What CPUID and an MSR say, word by word; 0 for a leaf or an MSR that is not there. */
+struct cpu_facts {
+	bool is_intel, is_amd;
+	bool has_smt; /* more than one thread in a core */
+	uint32_t leaf1_eax;
+	uint32_t leaf7_ebx, leaf7_edx;
+	uint32_t leaf7_2_edx; /* leaf 7, subleaf 2 */
+	uint32_t ext8_ebx;    /* leaf 80000008h */
+	uint32_t ext21_eax, ext21_ecx;
+	uint64_t arch_caps;
+};
 
-/* The same of this machine; the text lives for ever. Boot CPU first, any CPU later. */
+/* The command line's mitigations= */
+enum mitigations_mode {
+	MITIGATIONS_AUTO,
+	MITIGATIONS_OFF,
+	MITIGATIONS_FORCE, /* for tests: also what is not needed, as far as the CPU can */
+	MITIGATIONS_MODES
+};
+
+/* Its smt= */
+enum smt_mode { SMT_AUTO, SMT_ON, SMT_OFF, SMT_MODES };
+
+struct mitigations {
+	uint32_t needed;     /* a bit (1 << enum side_channel) for each that this CPU may have */
+	uint32_t closed;     /* those of them that the measures close */
+	uint32_t measures;   /* a bit (1 << enum measure) for each in force */
+	uint32_t rsb_rounds; /* RSB_FILL: of two calls each */
+	uint32_t spec_ctrl;  /* the kernel's; a guest has the same, but without the bit of
+				MEASURE_IBRS */
+};
+
+/* mitigations_choose - what to do on a CPU with these facts. Pure. */
+void mitigations_choose(const struct cpu_facts *facts, enum mitigations_mode mode,
+			enum smt_mode smt, struct mitigations *out);
+
+/* mitigations_describe - words: the measures, then missing:NAME for each channel that is open */
+void mitigations_describe(const struct mitigations *chosen, char *dst, size_t cap);
+
+#define MITIGATIONS_TEXT_MAX 256
+
+/* This machine's; fixed once mitigations_text() was called on the boot CPU. */
+extern struct mitigations mitigations;
+
+/* Choose, the first time, and describe; the text lives for ever. Boot CPU first, any CPU later. */
 const char *mitigations_text(void);
+
+/* On each CPU, before it runs a guest. */
+void mitigations_cpu_on(void);
+
+/* On the CPU that goes over to another VM. */
+void mitigations_change_vm(void);
+
+/*
+ * The L1 data cache of this CPU, for MEASURES_L1D: touch says that something may have come into it
+ * that the next guest must not see; flush, before an entry, does so when that was said.
+ */
+void mitigations_touch_l1d(void);
+void mitigations_flush_l1d(void);
 
 #endif

@@ -47,8 +47,8 @@ kernel-y += vmm/vmm.c vmm/run.c vmm/vcpu.c vmm/vm.c vmm/vm_memory.c vmm/boot.c v
         vmm/exits.c vmm/exit_msr.c vmm/guest_access.c vmm/vm_services.c vmm/module_guests.c
 
 # VT-x
-kernel-y += vmm/vmx/vmx.c vmm/vmx/vmx_vmcs.c vmm/vmx/vmx_state.c vmm/vmx/vmx_fast.c vmm/vmx/vmx_enter.S \
-        vmm/vmx/vmx_ctl.c vmm/vmx/vmx_decode.c
+kernel-y += vmm/vmx/vmx.c vmm/vmx/vmx_vmcs.c vmm/vmx/vmx_state.c vmm/vmx/vmx_fast.c vmm/vmx/vmx_guard.c \
+        vmm/vmx/vmx_enter.S vmm/vmx/vmx_ctl.c vmm/vmx/vmx_decode.c
 pure-y += vmm/vmx/vmx_ctl.c vmm/vmx/vmx_decode.c
 # on the way of every exit: no frame pointer, which nobody follows there, and nothing that could overrun
 FLAGS_vmm/vmx/vmx_fast := -fomit-frame-pointer -fno-stack-protector

@@ -18,6 +18,7 @@
 #include "kernel/irq.h"
 #include "kernel/lib/assert.h"
 #include "kernel/memory.h"
+#include "kernel/mitigations.h"
 #include "vmm/agent_vm.h"
 #include "vmm/exits.h"
 #include "vmm/vcpu.h"
@@ -30,6 +31,7 @@ struct cpu_run {
 	uint32_t nr_homed;
 	struct vm *stopping; /* whose stop this CPU carries out now */
 	struct vcpu *loaded; /* this CPU's own from here on */
+	uint32_t last_vm;    /* whose branches trained this CPU's predictors; 0: none */
 	struct timer slice;
 };
 
@@ -295,9 +297,14 @@ static void run_picked(struct cpu *cpu, struct cpu_run *run, struct vcpu *vcpu)
 
 	if (run->loaded != vcpu) {
 		put_loaded(run);
+		if (run->last_vm != vcpu->vm->id) {
+			run->last_vm = vcpu->vm->id;
+			mitigations_change_vm();
+		}
 		vcpu_load(vcpu);
 		run->loaded = vcpu;
 	}
+	mitigations_touch_l1d(); /* by whatever this CPU did since it ran a guest */
 	ran = run_vcpu(cpu, vcpu, &is_blocked);
 	lock_take(&run->lock);
 	sched_charge(&run->queue, ran, tsc_now());

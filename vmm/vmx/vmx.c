@@ -11,6 +11,7 @@
 #include "kernel/idt.h"
 #include "kernel/lib/assert.h"
 #include "kernel/log.h"
+#include "kernel/mitigations.h"
 #include "vmm/ept.h"
 #include "vmm/vmx/vmcs.h"
 #include "vmm/vmx/vmx_asm.h"
@@ -94,6 +95,7 @@ static enum hv_err vmx_probe(struct virt_caps *caps)
 		log_err("vmx", "this CPU's VT-x lacks: %s; a guest cannot run here", missing);
 		return err;
 	}
+	vmx_choose_entry();
 	caps->has_apicv = vmx_ctl.has_apicv;
 	caps->cr4_guest_owned = CR4_OFFERED & vmx_cap.cr4_fixed1;
 	caps->has_1g = vmx_ctl.has_ept_1g;
@@ -120,6 +122,7 @@ static enum hv_err vmx_cpu_on(struct cpu *cpu)
 		return HV_EIO;
 	}
 	cpu->virt = revision;
+	mitigations_cpu_on();
 	if (vmx_cap.ept_vpid & EPT_CAP_INVEPT_ALL)
 		invept(INVEPT_ALL, 0);
 	return HV_OK;
@@ -263,6 +266,9 @@ static void decode(struct vcpu *vcpu, struct vm_exit *exit)
 	case REASON_VIRTUALIZED_EOI:
 		exit->eoi.vector = (uint8_t)vmread(VMCS_EXIT_QUALIFICATION);
 		return;
+	case REASON_PREEMPTION_TIMER:
+		vmx_backstop();
+		return;
 	case REASON_MACHINE_CHECK_ENTRY:
 		__asm__ volatile("int $18");
 		exit->kind = EXIT_NONE;
@@ -283,7 +289,7 @@ static void vmx_run(struct vcpu *vcpu, struct vm_exit *exit)
 
 	if (vmx->vectoring)
 		deliver_again(vmx);
-	how = vmx_enter(vcpu, vmx->is_launched);
+	how = vmx_entry.enter(vcpu, vmx->is_launched);
 	exit->insn_len = 0;
 	if (how == 1 || how == 2) {
 		fail_entry(vcpu, how, exit);

@@ -9,6 +9,7 @@
  *   vmx_vmcs.c    a VMCS's life: first values, reset, onto a CPU and off it
  *   vmx_state.c   the guest's registers, segments, MSRs, events
  *   vmx_fast.c    exits that are carried out on the spot
+ *   vmx_guard.c   what entries and exits do against side channels
  *   vmx_enter.S   the instructions around VMRESUME
  */
 #ifndef VMM_VMX_VMX_H
@@ -59,6 +60,14 @@ void vmx_vcpu_put(struct vcpu *vcpu);
 void vmx_apic_mode(struct vcpu *vcpu, bool is_enabled, bool is_x2apic);
 void vmx_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 
+/*
+ * vmx_backstop - wind up the loaded vCPU's preemption timer, which counts on over exits and entries
+ *
+ * Interrupts end a guest's run whatever its IF says; an emulator that lets IF mask them (Bochs 3.0
+ * does, from the entry to the guest's next change of IF) would leave such a guest the CPU for ever.
+ */
+void vmx_backstop(void);
+
 /* vmx_state.c */
 uint64_t vmx_reg_get(struct vcpu *vcpu, enum guest_reg reg);
 void vmx_reg_set(struct vcpu *vcpu, enum guest_reg reg, uint64_t val);
@@ -82,8 +91,19 @@ enum vmx_fast {
 };
 enum vmx_fast vmx_exit_fast(struct vcpu *vcpu);
 
-/* vmx_enter.S */
-uint64_t vmx_enter(struct vcpu *vcpu, bool is_launched);
-void vmx_exit(void);
+/* vmx_enter.S: with and without measures against side channels */
+typedef uint64_t vmx_enter_fn(struct vcpu *vcpu, bool is_launched);
+vmx_enter_fn vmx_enter_plain, vmx_enter_guarded;
+void vmx_exit_plain(void);
+void vmx_exit_guarded(void);
+
+/* vmx_guard.c: which of them this CPU needs; fixed after vmx_choose_entry() on the boot CPU. */
+struct vmx_entry {
+	vmx_enter_fn *enter;
+	void (*exit)(void); /* HOST_RIP */
+};
+extern struct vmx_entry vmx_entry;
+void vmx_choose_entry(void);
+enum vmx_fast vmx_exit_fast_guarded(struct vcpu *vcpu); /* as vmx_exit_fast(), for vmx_enter.S */
 
 #endif

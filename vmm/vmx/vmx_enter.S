@@ -2,7 +2,8 @@
 /*
  * Into the guest and out again.
  *
- *   uint64_t vmx_enter(struct vcpu *vcpu, bool is_launched);
+ *   uint64_t vmx_enter_plain(struct vcpu *vcpu, bool is_launched);     exits come to vmx_exit_plain
+ *   uint64_t vmx_enter_guarded(struct vcpu *vcpu, bool is_launched);   and to vmx_exit_guarded
  *
  * A vCPU begins with its general registers in enum guest_reg order; the VMCS holds RIP, RSP, RFLAGS.
  * HOST_RSP is written here, as the depth of the stack differs between callers. After an exit,
@@ -10,8 +11,18 @@
  * registers had to be saved and restored in between.
  *
  * Returns 0 after an exit, 3 after one that is dealt with; 1 after VMfailInvalid, 2 after VMfailValid.
+ *
+ * Both variants are the one macro below. The guarded one also does what kernel/mitigations.h chose
+ * for this CPU, in guard_entry, guard_exit and VERW. Between an exit and the end of guard_exit there
+ * is no indirect branch and no RET that lacks its CALL. A branch there that goes wrong by
+ * speculation, because the guest trained it, gets no further than the LFENCE.
+ *
+ * Source: [INTELSEC] "Retpoline" (RSB filling), "Branch History Injection" (software BHB-clearing
+ * sequence), "Microarchitectural Data Sampling" (VERW); [SDM] "IA32_SPEC_CTRL".
  */
 #include "vmm/vmx/vmx_asm.h"
+
+#define MSR_SPEC_CTRL 0x48
 
 /* All of them but RSP, from the vCPU at RDI. Leaves the flags alone. */
 	.macro load_guest
@@ -32,10 +43,70 @@
 	mov	(8 * 7)(%rdi), %rdi
 	.endm
 
+/* ---- guards; each uses RAX, RCX, RDX and the flags ---- */
+
+	.macro write_spec_ctrl		/* EAX */
+	mov	$MSR_SPEC_CTRL, %ecx
+	xor	%edx, %edx
+	wrmsr
+	.endm
+
+/* Legacy IBRS is ours alone. What else SPEC_CTRL has stays on in the guest and needs no write. */
+	.macro guard_entry
+	testl	$MEASURES_IBRS, mitigations + MITIGATIONS_MEASURES(%rip)
+	jz	.Lkeep\@
+	xor	%eax, %eax
+	write_spec_ctrl
+.Lkeep\@:
+	.endm
+
+	.macro guard_ibrs
+	testl	$MEASURES_IBRS, mitigations + MITIGATIONS_MEASURES(%rip)
+	jz	.Lno_ibrs\@
+	mov	mitigations + MITIGATIONS_SPEC_CTRL(%rip), %eax
+	write_spec_ctrl
+.Lno_ibrs\@:
+	.endm
+
+/*
+ * Return predictions of ours over those of the guest. A round leaves two, each to an INT3 that is
+ * never reached; no round at all is right where the CPU keeps the guest's apart by itself.
+ */
+	.macro guard_rsb
+	mov	mitigations + MITIGATIONS_RSB_ROUNDS(%rip), %ecx
+	jecxz	.Lfilled\@
+.Lround\@:
+	call	.Lsecond\@
+	int3
+.Lsecond\@:
+	call	.Ltaken\@
+	int3
+.Ltaken\@:
+	add	$16, %rsp
+	dec	%ecx
+	jnz	.Lround\@
+.Lfilled\@:
+	.endm
+
+	.macro guard_exit
+	guard_rsb
+	guard_ibrs
+	testl	$MEASURES_BHB_CLEAR, mitigations + MITIGATIONS_MEASURES(%rip)
+	jz	.Lguarded\@
+	call	clear_branch_history
+.Lguarded\@:
+	lfence
+	.endm
+
+/* ---- the two variants ---- */
+
+	.macro entry_code name, guarded
 	.text
-	.global vmx_enter
-	.type vmx_enter, @function
-vmx_enter:
+	.balign 16
+	.global vmx_enter_\name, vmx_exit_\name
+	.type vmx_enter_\name, @function
+	.type vmx_exit_\name, @function
+vmx_enter_\name:
 	push	%rbp
 	push	%rbx
 	push	%r12
@@ -45,24 +116,34 @@ vmx_enter:
 	push	%rdi
 	mov	$FIELD_HOST_RSP, %eax
 	vmwrite	%rsp, %rax
-	jbe	entry_failed
-	test	%esi, %esi		/* no instruction below until VMRESUME touches ZF */
+	jbe	.Lfailed_\name
+	.if \guarded
+	guard_entry
+	.endif
+	bt	$0, %esi		/* nothing below until VMRESUME touches CF; VERW writes ZF */
 	load_guest
-	jz	1f
+	.if \guarded
+	verw	verw_selector(%rip)	/* behind it only the guest's values pass through a buffer */
+	.endif
+	jnc	.Llaunch_\name
 	vmresume
-	jmp	entry_failed
-1:	vmlaunch
+	jmp	.Lfailed_\name
+.Llaunch_\name:
+	vmlaunch
 
-entry_failed:				/* CF: VMfailInvalid, ZF: VMfailValid */
-	mov	$2, %eax
+.Lfailed_\name:				/* CF: VMfailInvalid, ZF: VMfailValid */
+	mov	$2, %ebx
 	mov	$1, %ecx
-	cmovc	%ecx, %eax
-	pop	%rdi
-	jmp	leave
+	cmovc	%ecx, %ebx
+	.if \guarded
+	guard_ibrs
+	.endif
+	mov	%ebx, %eax
+	jmp	.Lleave_\name
+	.size vmx_enter_\name, . - vmx_enter_\name
 
 	.balign 16
-	.global vmx_exit
-vmx_exit:
+vmx_exit_\name:
 	push	%rdi
 	mov	8(%rsp), %rdi
 	mov	%rax, (8 * 0)(%rdi)
@@ -81,17 +162,27 @@ vmx_exit:
 	mov	%r15, (8 * 15)(%rdi)
 	pop	(8 * 7)(%rdi)
 	xor	%ebp, %ebp		/* a backtrace ends here */
+	.if \guarded
+	guard_exit
+	call	vmx_exit_fast_guarded
+	.else
 	call	vmx_exit_fast
+	.endif
 	mov	(%rsp), %rdi
 	cmp	$VMX_AGAIN, %eax
-	jne	to_caller
+	jne	.Lleave_\name
+	.if \guarded
+	guard_entry
+	.endif
 	load_guest
+	.if \guarded
+	verw	verw_selector(%rip)
+	.endif
 	vmresume
-	jmp	entry_failed
+	jmp	.Lfailed_\name
 
-to_caller:
+.Lleave_\name:
 	pop	%rdi
-leave:
 	pop	%r15
 	pop	%r14
 	pop	%r13
@@ -99,4 +190,42 @@ leave:
 	pop	%rbx
 	pop	%rbp
 	ret
-	.size vmx_enter, . - vmx_enter
+	.size vmx_exit_\name, . - vmx_exit_\name
+	.endm
+
+	entry_code plain, 0
+	entry_code guarded, 1
+
+/*
+ * So many taken branches that none of the guest's is left in the branch history: five times five
+ * jumps there and back, each five one call deeper, and the returns. Where they lie matters, so the
+ * two that are called begin cache lines. CPUs with a longer history than this have BHI_DIS_S.
+ */
+	.balign 64
+	.type clear_branch_history, @function
+clear_branch_history:
+	mov	$5, %ecx
+	.balign 64
+.Ldeeper:
+	call	.Lfive_jumps
+	ret
+	.balign 64
+.Lfive_jumps:
+	mov	$5, %eax
+.Ljump:
+	jmp	.Lback
+	nop
+.Lback:
+	dec	%eax
+	jnz	.Ljump
+	dec	%ecx
+	jnz	.Ldeeper
+	ret
+	.size clear_branch_history, . - clear_branch_history
+
+	.section .rodata
+	.balign 2
+verw_selector:				/* by memory: only that form clears buffers */
+	.word	VERW_SELECTOR
+
+	.section .note.GNU-stack, "", @progbits

@@ -27,6 +27,9 @@
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
 
+/* A guest that makes no exit, and keeps interrupts off, still comes out this often. See vmx_backstop(). */
+#define BACKSTOP_MS 2u
+
 #define PAT_RESET 0x0007040600070406ull
 
 /* CR0 bits that the guest changes without an exit. NE stays on below it, whatever it sees. */
@@ -204,7 +207,13 @@ static void write_host_state(struct cpu *cpu)
 	vmwrite(VMCS_HOST_SYSENTER_EIP, 0);
 	vmwrite(VMCS_HOST_PAT, rdmsr(MSR_PAT));
 	vmwrite(VMCS_HOST_EFER, rdmsr(MSR_EFER));
-	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit);
+	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_entry.exit);
+}
+
+void vmx_backstop(void)
+{
+	if (vmx_ctl.has_preemption_timer)
+		vmwrite(VMCS_PREEMPTION_TIMER, tsc_khz() * BACKSTOP_MS >> vmx_ctl.timer_shift);
 }
 
 static void write_controls(struct vcpu *vcpu)
@@ -232,6 +241,7 @@ static void write_controls(struct vcpu *vcpu)
 	vmwrite(VMCS_TSC_OFFSET, vcpu->vm->tsc_offset);
 	vmwrite(VMCS_VIRTUAL_APIC_ADDR, hpa_of(vcpu->lapic->page));
 	vmwrite(VMCS_TPR_THRESHOLD, 0);
+	vmx_backstop();
 	if (vmx_ctl.has_apicv) {
 		vmwrite(VMCS_APIC_ACCESS_ADDR, shared->apic_access);
 		for (uint32_t i = 0; i < 4; i++)

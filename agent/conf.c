@@ -62,7 +62,8 @@ static bool take(struct text t, enum form form, char *out, size_t cap)
 
 static bool is_host_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '-';
 }
 
 static enum hv_err set_controller(struct parse *p, struct text value)
@@ -81,9 +82,11 @@ static enum hv_err set_controller(struct parse *p, struct text value)
 		;
 	if (i == 0 || i >= CONF_HOST_MAX)
 		return refuse(p, "controller has no host name, or one that is too long");
-	if (i < value.len && (value.at[i] != ':' || !form_parse_u64(value.at + i + 1, value.len - i - 1, &port) ||
-			      port == 0 || port > 65535))
-		return refuse(p, "controller must be https://HOST or https://HOST:PORT, without a path");
+	if (i < value.len &&
+	    (value.at[i] != ':' || !form_parse_u64(value.at + i + 1, value.len - i - 1, &port) ||
+	     port == 0 || port > 65535))
+		return refuse(
+			p, "controller must be https://HOST or https://HOST:PORT, without a path");
 	memcpy(p->conf->host, value.at, i);
 	p->conf->host[i] = 0;
 	p->conf->port = (uint16_t)port;
@@ -100,7 +103,8 @@ static enum hv_err set_join_token(struct parse *p, struct text value)
 static enum hv_err set_hostname(struct parse *p, struct text value)
 {
 	if (!take(value, FORM_NAME, p->conf->hostname, sizeof(p->conf->hostname)))
-		return refuse(p, "hostname must be lower-case letters, digits and dashes, at most 63");
+		return refuse(p,
+			      "hostname must be lower-case letters, digits and dashes, at most 63");
 	return HV_OK;
 }
 
@@ -111,7 +115,8 @@ static enum hv_err set_address(struct parse *p, struct text value)
 	uint64_t prefix;
 
 	if (!slash || !take(ip, FORM_IPV4, p->conf->address, sizeof(p->conf->address)) ||
-	    !form_parse_u64(slash + 1, value.len - ip.len - 1, &prefix) || prefix < 1 || prefix > 30)
+	    !form_parse_u64(slash + 1, value.len - ip.len - 1, &prefix) || prefix < 1 ||
+	    prefix > 30)
 		return refuse(p, "address must be like 192.0.2.10/24, or be left out for DHCP");
 	p->conf->prefix = (uint32_t)prefix;
 	p->conf->has_address = true;
@@ -144,12 +149,48 @@ static enum hv_err set_dns(struct parse *p, struct text value)
 	return HV_OK;
 }
 
+static bool take_fault(struct text t, struct conf_fault *fault)
+{
+	const char *sign = memchr(t.at, '@', t.len);
+	struct text word = {t.at, sign ? (size_t)(sign - t.at) : 0};
+	uint64_t s;
+
+	if (!equals(word, "crash") && !equals(word, "hang"))
+		return false;
+	if (!form_parse_u64(sign + 1, t.len - word.len - 1, &s) || s > UINT32_MAX)
+		return false;
+	fault->kind = equals(word, "crash") ? CONF_FAULT_CRASH : CONF_FAULT_HANG;
+	fault->uptime_s = (uint32_t)s;
+	return true;
+}
+
+static enum hv_err set_test_fault(struct parse *p, struct text value)
+{
+	const char *comma;
+	struct text one;
+
+	do {
+		comma = memchr(value.at, ',', value.len);
+		one = (struct text){value.at, comma ? (size_t)(comma - value.at) : value.len};
+		if (p->conf->nr_faults == CONF_FAULTS_MAX)
+			return refuse(p, "test_fault takes four faults at most");
+		if (!take_fault(trim(one), &p->conf->faults[p->conf->nr_faults]))
+			return refuse(p, "test_fault must be crash@SECONDS or hang@SECONDS, "
+					 "separated by commas");
+		p->conf->nr_faults++;
+		if (comma)
+			value = (struct text){comma + 1, value.len - one.len - 1};
+	} while (comma);
+	return HV_OK;
+}
+
 static const struct {
 	const char *name;
 	enum hv_err (*set)(struct parse *p, struct text value);
 } keys[] = {
 	{"controller", set_controller}, {"join_token", set_join_token}, {"hostname", set_hostname},
 	{"address", set_address},	{"gateway", set_gateway},	{"dns", set_dns},
+	{"test_fault", set_test_fault},
 };
 
 static enum hv_err parse_pem_line(struct parse *p, struct text line)
@@ -189,7 +230,8 @@ static enum hv_err parse_line(struct parse *p, struct text line)
 		p->seen |= 1u << i;
 		return keys[i].set(p, value);
 	}
-	return refuse(p, "unknown key (known: controller, join_token, hostname, address, gateway, dns)");
+	return refuse(
+		p, "unknown key (known: controller, join_token, hostname, address, gateway, dns)");
 }
 
 static enum hv_err check_whole(struct parse *p)
@@ -206,13 +248,17 @@ static enum hv_err check_whole(struct parse *p)
 	if (c->join_token[0] == 0)
 		return refuse(p, "'join_token' is missing");
 	if (!c->has_address && (c->gateway[0] || c->nr_dns > 0))
-		return refuse(p, "'gateway' and 'dns' go with 'address'; without it, DHCP gives them");
+		return refuse(p,
+			      "'gateway' and 'dns' go with 'address'; without it, DHCP gives them");
 	if (c->has_address && !form_matches(FORM_IPV4, c->host, strlen(c->host)) && c->nr_dns == 0)
-		return refuse(p, "the controller has a name and the node a fixed address: 'dns' is missing");
+		return refuse(
+			p,
+			"the controller has a name and the node a fixed address: 'dns' is missing");
 	return HV_OK;
 }
 
-enum hv_err conf_parse(const char *text, size_t len_bytes, struct conf *conf, struct conf_error *err)
+enum hv_err conf_parse(const char *text, size_t len_bytes, struct conf *conf,
+		       struct conf_error *err)
 {
 	struct parse p = {.conf = conf, .err = err};
 	const char *end = text + len_bytes, *eol;

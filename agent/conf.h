@@ -9,9 +9,17 @@
 #include "agent/protocol/form.h"
 #include "kernel/lib/err.h"
 
-#define CONF_HOST_MAX 254u
-#define CONF_CA_MAX   16384u
-#define CONF_DNS_MAX  2u
+#define CONF_HOST_MAX	254u
+#define CONF_CA_MAX	16384u
+#define CONF_DNS_MAX	2u
+#define CONF_FAULTS_MAX 4u
+
+enum conf_fault_kind { CONF_FAULT_CRASH, CONF_FAULT_HANG };
+
+struct conf_fault { /* for tests: what the agent does to itself */
+	enum conf_fault_kind kind;
+	uint32_t uptime_s; /* the node's */
+};
 
 struct conf {
 	char host[CONF_HOST_MAX]; /* a name or a dotted quad */
@@ -23,6 +31,8 @@ struct conf {
 	char address[IPV4_TEXT_MAX], gateway[IPV4_TEXT_MAX];
 	uint32_t prefix, nr_dns;
 	char dns[CONF_DNS_MAX][IPV4_TEXT_MAX];
+	struct conf_fault faults[CONF_FAULTS_MAX];
+	uint32_t nr_faults;
 };
 
 struct conf_error {
@@ -36,6 +46,7 @@ struct conf_error {
  * conf     filled on HV_OK; of no use otherwise
  * Errors:  HV_EINVAL - err says which line and why; values that may be secret are not repeated.
  */
-MUST_CHECK enum hv_err conf_parse(const char *text, size_t len_bytes, struct conf *conf, struct conf_error *err);
+MUST_CHECK enum hv_err conf_parse(const char *text, size_t len_bytes, struct conf *conf,
+				  struct conf_error *err);
 
 #endif

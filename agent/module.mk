@@ -12,7 +12,7 @@ agent-port-y := agent/port/entry.S agent/port/start.c agent/port/paging.c agent/
         agent/port/newlib.c agent/port/entropy.c
 agent-y += $(agent-pure-y) $(agent-shared-y) $(agent-port-y) agent/log.c agent/wall.c agent/tls.c agent/client.c \
         agent/net.c agent/node.c agent/task_enrol.c agent/task_desired.c agent/task_report.c agent/task_bulk.c \
-        agent/task_input.c agent/main.c
+        agent/task_input.c agent/fault.c agent/main.c
 agent-control-y := agent/port/control.c
 agent-test-y := tests/agent/fake_control.c
 pure-y += $(agent-pure-y)
@@ -36,6 +36,8 @@ $(B)/agent/agent.elf $(B)/agent/agent-test.elf: agent/port/agent.lds
 	$(call say,LD,$@)ld -nostdlib -static --gc-sections -z noexecstack -z max-page-size=4096 --build-id=none -T agent/port/agent.lds -o $@.debug \
 	        $(filter %.o,$^) --start-group $$(cat $(B)/agent/ldflags.rsp) --end-group && strip -o $@ $@.debug
 
-.PHONY: agent
+.PHONY: agent agent-test
+agent-test: $(B)/agent/agent-test.elf $(B)/billetd
+	tests/agent/test_agent.py
 agent: $(B)/agent/agent.elf $(B)/agent/agent-test.elf
 all: $(B)/agent/agent.elf

@@ -49,10 +49,24 @@ static void takes_a_whole_file(void **state)
 static void assumes_port_443_and_dhcp(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("controller = https://10.0.2.2/\njoin_token = " TOKEN "\n" PEM), HV_OK);
+	assert_int_equal(parse("controller = https://10.0.2.2/\njoin_token = " TOKEN "\n" PEM),
+			 HV_OK);
 	assert_string_equal(conf.host, "10.0.2.2");
 	assert_int_equal(conf.port, 443);
 	assert_false(conf.has_address);
+}
+
+static void takes_faults_for_tests(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("controller = https://10.0.2.2\njoin_token = " TOKEN
+			       "\ntest_fault = hang@30, crash@4000000000\n" PEM),
+			 HV_OK);
+	assert_int_equal(conf.nr_faults, 2);
+	assert_int_equal(conf.faults[0].kind, CONF_FAULT_HANG);
+	assert_int_equal(conf.faults[0].uptime_s, 30);
+	assert_int_equal(conf.faults[1].kind, CONF_FAULT_CRASH);
+	assert_int_equal(conf.faults[1].uptime_s, 4000000000);
 }
 
 static void takes_several_ca_certificates(void **state)
@@ -91,14 +105,27 @@ static void names_the_line_of_an_error(void **state)
 	blames("-----BEGIN CERTIFICATE-----\nMIIB\n", 2, "END CERTIFICATE");
 }
 
+static void names_a_fault_that_is_none(void **state)
+{
+	(void)state;
+	blames("test_fault = crash\n", 1, "test_fault");
+	blames("test_fault = crash@\n", 1, "test_fault");
+	blames("test_fault = sulk@3\n", 1, "test_fault");
+	blames("test_fault = crash@4294967296\n", 1, "test_fault");
+	blames("test_fault = crash@1,\n", 1, "test_fault");
+	blames("test_fault = crash@1,crash@2,crash@3,crash@4,crash@5\n", 1, "four");
+}
+
 static void names_what_is_missing(void **state)
 {
 	(void)state;
 	blames("", 0, "'controller'");
 	blames("controller = https://c\n", 0, "CA");
 	blames("controller = https://c\n" PEM, 0, "'join_token'");
-	blames("controller = https://c\njoin_token = " TOKEN "\ngateway = 10.0.0.1\n" PEM, 0, "'address'");
-	blames("controller = https://c\njoin_token = " TOKEN "\naddress = 10.0.0.5/8\n" PEM, 0, "'dns'");
+	blames("controller = https://c\njoin_token = " TOKEN "\ngateway = 10.0.0.1\n" PEM, 0,
+	       "'address'");
+	blames("controller = https://c\njoin_token = " TOKEN "\naddress = 10.0.0.5/8\n" PEM, 0,
+	       "'dns'");
 }
 
 static void never_repeats_a_secret(void **state)
@@ -122,9 +149,14 @@ static void bounds_the_ca(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_a_whole_file),	       cmocka_unit_test(assumes_port_443_and_dhcp),
-		cmocka_unit_test(takes_several_ca_certificates), cmocka_unit_test(names_the_line_of_an_error),
-		cmocka_unit_test(names_what_is_missing),       cmocka_unit_test(never_repeats_a_secret),
+		cmocka_unit_test(takes_a_whole_file),
+		cmocka_unit_test(assumes_port_443_and_dhcp),
+		cmocka_unit_test(takes_faults_for_tests),
+		cmocka_unit_test(takes_several_ca_certificates),
+		cmocka_unit_test(names_the_line_of_an_error),
+		cmocka_unit_test(names_a_fault_that_is_none),
+		cmocka_unit_test(names_what_is_missing),
+		cmocka_unit_test(never_repeats_a_secret),
 		cmocka_unit_test(bounds_the_ca),
 	};
 

@@ -64,6 +64,15 @@ static enum exit_next exit_irq(struct vcpu *vcpu, const struct vm_exit *exit)
 	return NEXT_RESUME;
 }
 
+/* What the guest's IF should not have kept from this CPU, and in some emulators does. */
+static enum exit_next exit_preempt(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)vcpu;
+	(void)exit;
+	__asm__ volatile("sti; nop; cli" : : : "memory");
+	return NEXT_RESUME;
+}
+
 static enum exit_next exit_irq_window(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	(void)exit;
@@ -292,7 +301,7 @@ static const struct {
 	[EXIT_IRQ] = {"interrupt", exit_irq},
 	[EXIT_IRQ_WINDOW] = {"interrupt window", exit_irq_window},
 	[EXIT_NMI_WINDOW] = {"NMI window", exit_nmi_window},
-	[EXIT_PREEMPT] = {"preemption timer", exit_nothing},
+	[EXIT_PREEMPT] = {"preemption timer", exit_preempt},
 	[EXIT_CPUID] = {"cpuid", exit_cpuid},
 	[EXIT_HLT] = {"hlt", exit_hlt},
 	[EXIT_PAUSE] = {"pause", exit_nothing},

@@ -11,7 +11,8 @@
 enum need {
 	MUST,	/* no guests without it */
 	LIKES,	/* used when there */
-	APICV,	/* part of the set that is used whole or not at all */
+	APICV,	/* part of APIC virtualisation: VMX_APICV_REGISTERS, whole or not at all */
+	VID,	/* its next level: VMX_APICV_DELIVERY */
 };
 
 enum word { WORD_PIN, WORD_CPU, WORD_CPU2, WORD_EXIT, WORD_ENTRY, WORDS };
@@ -47,7 +48,7 @@ static const struct {
 	{WORD_CPU2, CPU2_APIC_ACCESSES, APICV, "virtualize APIC accesses", NULL},
 	{WORD_CPU2, CPU2_X2APIC_MODE, APICV, "virtualize x2APIC mode", NULL},
 	{WORD_CPU2, CPU2_APIC_REGISTERS, APICV, "APIC-register virtualization", NULL},
-	{WORD_CPU2, CPU2_INTERRUPT_DELIVERY, APICV, "virtual-interrupt delivery", NULL},
+	{WORD_CPU2, CPU2_INTERRUPT_DELIVERY, VID, "virtual-interrupt delivery", NULL},
 	{WORD_EXIT, EXIT_CTL_HOST_64, MUST, "host address-space size", NULL},
 	{WORD_EXIT, EXIT_CTL_ACK_INTERRUPT, MUST, "acknowledge interrupt on exit", NULL},
 	{WORD_EXIT, EXIT_CTL_SAVE_DEBUG, MUST, "save debug controls", NULL},
@@ -88,14 +89,34 @@ static bool allows(uint64_t cap, uint32_t bit)
 	return (cap >> 32 & bit) == bit;
 }
 
-/* APIC virtualisation is used only as a whole, so that there are two ways of interrupts and not six. */
-static bool has_all_of_apicv(const uint64_t caps[WORDS])
+/* APIC virtualisation is used in steps, so that there are three ways of interrupts and not sixteen. */
+static bool has_all_of(enum need need, const uint64_t caps[WORDS])
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].need == APICV && !allows(caps[rows[i].word], rows[i].bit))
+		if (rows[i].need == need && !allows(caps[rows[i].word], rows[i].bit))
 			return false;
 	return true;
 }
+
+static enum vmx_apicv apicv_level(const uint64_t caps[WORDS], enum vmx_apicv wanted)
+{
+	enum vmx_apicv level = VMX_APICV_NONE;
+
+	if (has_all_of(APICV, caps))
+		level = has_all_of(VID, caps) ? VMX_APICV_DELIVERY : VMX_APICV_REGISTERS;
+	return MIN(level, wanted);
+}
+
+static bool is_left_out(enum need need, enum vmx_apicv level)
+{
+	return (need == APICV && level < VMX_APICV_REGISTERS) || (need == VID && level < VMX_APICV_DELIVERY);
+}
+
+static const char *const apicv_words[] = {
+	[VMX_APICV_NONE] = "no-apicv",
+	[VMX_APICV_REGISTERS] = "apicv-registers",
+	[VMX_APICV_DELIVERY] = "apicv",
+};
 
 static void choose_features(const struct vmx_cap *cap, struct vmx_ctl *out, struct text *features)
 {
@@ -103,7 +124,8 @@ static void choose_features(const struct vmx_cap *cap, struct vmx_ctl *out, stru
 	out->has_ept_ad = cap->ept_vpid & EPT_CAP_AD;
 	out->invept_single = cap->ept_vpid & EPT_CAP_INVEPT_SINGLE;
 	out->invvpid_single = cap->ept_vpid & EPT_CAP_INVVPID_SINGLE;
-	out->has_preemption_timer = allows(cap->pin, PIN_PREEMPTION_TIMER);
+	out->has_preemption_timer =
+		allows(cap->pin, PIN_PREEMPTION_TIMER) && allows(cap->exit, EXIT_CTL_SAVE_TIMER);
 	out->timer_shift = FIELD_GET(VMX_MISC_TIMER_SHIFT, cap->misc);
 	out->has_tsc_scaling = allows(cap->cpu2, CPU2_TSC_SCALING);
 	out->has_xsaves = out->cpu2 & CPU2_XSAVES;
@@ -111,27 +133,30 @@ static void choose_features(const struct vmx_cap *cap, struct vmx_ctl *out, stru
 		text_add(features, " ", "ept-1g");
 	if (out->has_ept_ad)
 		text_add(features, " ", "ept-ad");
-	if (out->has_preemption_timer)
+	if (out->has_preemption_timer) {
+		out->pin |= PIN_PREEMPTION_TIMER;
+		out->exit |= EXIT_CTL_SAVE_TIMER;
 		text_add(features, " ", "preemption-timer");
-	text_add(features, " ", out->has_apicv ? "apicv" : "no-apicv");
+	}
+	text_add(features, " ", apicv_words[out->apicv]);
 }
 
-enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, struct vmx_ctl *out, char *missing,
-			   size_t missing_cap, char *features, size_t features_cap)
+enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, enum vmx_apicv wanted, struct vmx_ctl *out,
+			   char *missing, size_t missing_cap, char *features, size_t features_cap)
 {
 	const uint64_t caps[WORDS] = {cap->pin, cap->cpu, cap->cpu2, cap->exit, cap->entry};
 	/* The low half of a capability is what must be one. Secondary controls have no such bits. */
 	uint32_t words[WORDS] = {(uint32_t)cap->pin, (uint32_t)cap->cpu, 0, (uint32_t)cap->exit,
 				 (uint32_t)cap->entry};
 	struct text lacks = {missing, missing_cap, 0}, has = {features, features_cap, 0};
-	bool apicv = has_all_of_apicv(caps);
+	enum vmx_apicv apicv = apicv_level(caps, wanted);
 
 	if (missing_cap > 0)
 		missing[0] = '\0';
 	if (!(cap->basic & VMX_BASIC_TRUE_CTLS))
 		text_add(&lacks, ", ", "TRUE capability MSRs");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].need == APICV && !apicv)
+		if (is_left_out(rows[i].need, apicv))
 			continue;
 		if (allows(caps[rows[i].word], rows[i].bit)) {
 			words[rows[i].word] |= rows[i].bit;
@@ -157,7 +182,7 @@ enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, struct vmx_ctl *out, char 
 		.cpu2 = words[WORD_CPU2],
 		.exit = words[WORD_EXIT],
 		.entry = words[WORD_ENTRY],
-		.has_apicv = apicv,
+		.apicv = apicv,
 	};
 	choose_features(cap, out, &has);
 	return HV_OK;

@@ -83,7 +83,7 @@ void vmx_apicv_rvi(struct vcpu *vcpu, int rvi, int svi);
 void vmx_apicv_eoi_exits(struct vcpu *vcpu, const uint64_t vectors[4]);
 void vmx_tpr_threshold(struct vcpu *vcpu, uint8_t threshold);
 
-/* vmx_fast.c, called by vmx_enter.S after each exit; vmx_enter() returns what is not AGAIN. */
+/* vmx_fast.c, called by vmx_enter.S after each exit; what is not AGAIN is returned from there. */
 enum vmx_fast {
 	VMX_FAST_NOT = 0,   /* nothing was done: the long way */
 	VMX_FAST_AGAIN = 1, /* carried out, enter again */

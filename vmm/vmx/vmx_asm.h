@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What vmx_enter.S needs of headers that are C. vmx.c asserts that they agree. */
+/* What vmx_enter.S needs of headers that are C. vmx.c and vmx_guard.c assert that they agree. */
 #ifndef VMM_VMX_VMX_ASM_H
 #define VMM_VMX_VMX_ASM_H
 

@@ -14,8 +14,8 @@
  *
  * Both variants are the one macro below. The guarded one also does what kernel/mitigations.h chose
  * for this CPU, in guard_entry, guard_exit and VERW. Between an exit and the end of guard_exit there
- * is no indirect branch and no RET that lacks its CALL. A branch there that goes wrong by
- * speculation, because the guest trained it, gets no further than the LFENCE.
+ * is no indirect branch and no RET that lacks its CALL. A conditional branch there that goes wrong by
+ * speculation, because the guest trained it, gets no further than the next LFENCE.
  *
  * Source: [INTELSEC] "Retpoline" (RSB filling), "Branch History Injection" (software BHB-clearing
  * sequence), "Microarchitectural Data Sampling" (VERW); [SDM] "IA32_SPEC_CTRL".
@@ -86,6 +86,7 @@
 	dec	%ecx
 	jnz	.Lround\@
 .Lfilled\@:
+	lfence				/* no RET runs ahead of what was just put there */
 	.endm
 
 	.macro guard_exit

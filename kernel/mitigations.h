@@ -11,6 +11,7 @@
  *   anew after each exit and taken away before each entry. So indirect calls in C are plain calls
  * on every CPU, without retpolines; a CPU without IBRS (microcode from before 2018) is reported as
  *   open. IBPB when a CPU goes over to another VM, the agent's among them.
+ *   An NMI or machine check between an exit and the write after it is handled without legacy IBRS.
  * SPEC_CTRL in a guest.  Guests are not shown it (vmm/cpuid.h), so they run with the host's value:
  *   enhanced IBRS and BHI_DIS_S protect a guest's kernel too; legacy IBRS, which is slow, is off.
  * L1TF.  The L1 data cache is flushed before an entry when something of others may have come into

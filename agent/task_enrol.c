@@ -16,7 +16,7 @@
 #define BODY_MAX   16384u
 
 static char body[BODY_MAX];
-static char last_text[256]; /* the same refusal is logged once */
+static char last_text[512]; /* the same refusal is logged once */
 
 static void log_once(const char *text)
 {

@@ -7,6 +7,8 @@
  *   panic=reboot|halt|poweroff     what follows a panic; default reboot, after 5 s
  *   after-boot=check|poweroff|reboot|panic|assert|fault|write-text|run-data|overflow
  *                                  for tests: once the machine is up, end it in this way
+ *   apicv=on|registers|off         how much of a guest's local APIC is left to the CPU, at most; default on.
+ *                                  Bochs wants registers: docs/hardware.md says why
  *   guests=only                    no agent: run the guests among the boot modules, then power off
  *                                  (vmm/module_guests.h)
  *   mitigations=auto|off|force     measures against side channels: those that this CPU needs; none;

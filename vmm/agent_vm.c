@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent's VM and its watchdog. The agent must send any request at least every CTL_WATCHDOG_MS;
- * a timer that looks twice as often resets it otherwise. Its crashes end in a triple fault or a stop,
+ * a timer that looks when the last one is so old resets it otherwise. Its crashes end in a triple fault or a stop,
  * which for this VM always means: boot again.
  */
 #include "vmm/agent_vm.h"
@@ -59,6 +59,7 @@ void agent_vm_work(struct vm *vm)
 {
 	vm->has_work = false;
 	virtio_control_run(board_control(vm->board));
+	vm_agent_alive(); /* a long command is no silence of the agent's */
 }
 
 void agent_vm_event(enum ctl_event_kind kind, uint32_t vm, uint64_t value)
@@ -88,10 +89,14 @@ uint32_t agent_vm_nr_restarts(void)
 static void watch(struct timer *timer)
 {
 	uint64_t now = tsc_now(), limit = CTL_WATCHDOG_MS * tsc_khz();
+	uint64_t end = __atomic_load_n(&last_request_tsc, __ATOMIC_RELAXED) + limit;
 
+	if (now < end) {
+		timer_set(timer, end);
+		return;
+	}
 	/* While it is being loaded nothing can be expected of it, hence RUNNING only. */
-	if (agent->state == VM_RUNNING && !agent->has_stop &&
-	    now - __atomic_load_n(&last_request_tsc, __ATOMIC_RELAXED) > limit)
+	if (agent->state == VM_RUNNING && !agent->has_stop)
 		vm_stop(agent, VM_STOP_RESET, "watchdog: no request in time");
 	timer_set(timer, now + limit / 2);
 }

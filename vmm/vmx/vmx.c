@@ -6,6 +6,7 @@
  */
 #include "vmm/vmx/vmx.h"
 
+#include "kernel/cmdline.h"
 #include "kernel/cpu.h"
 #include "kernel/cpu_hw.h"
 #include "kernel/idt.h"
@@ -76,6 +77,13 @@ static bool firmware_allows(void)
 	return control & FEATURE_CONTROL_VMX;
 }
 
+static enum vmx_apicv wanted_apicv(void)
+{
+	static const char *const words[] = {"off", "registers", "on"};
+
+	return (enum vmx_apicv)cmdline_choose("apicv", words, ARRAY_SIZE(words), VMX_APICV_DELIVERY);
+}
+
 static enum hv_err vmx_probe(struct virt_caps *caps)
 {
 	char missing[256];
@@ -89,14 +97,14 @@ static enum hv_err vmx_probe(struct virt_caps *caps)
 		return HV_ENOTSUP;
 	}
 	read_capabilities(&vmx_cap);
-	err = vmx_ctl_choose(&vmx_cap, &vmx_ctl, missing, sizeof(missing), caps->features,
+	err = vmx_ctl_choose(&vmx_cap, wanted_apicv(), &vmx_ctl, missing, sizeof(missing), caps->features,
 			     sizeof(caps->features));
 	if (err != HV_OK) {
 		log_err("vmx", "this CPU's VT-x lacks: %s; a guest cannot run here", missing);
 		return err;
 	}
 	vmx_choose_entry();
-	caps->has_apicv = vmx_ctl.has_apicv;
+	caps->has_apicv = vmx_ctl.apicv == VMX_APICV_DELIVERY;
 	caps->cr4_guest_owned = CR4_OFFERED & vmx_cap.cr4_fixed1;
 	caps->has_1g = vmx_ctl.has_ept_1g;
 	caps->has_tsc_scaling = vmx_ctl.has_tsc_scaling;

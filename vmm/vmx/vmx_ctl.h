@@ -11,6 +11,13 @@
 #include "kernel/lib/err.h"
 #include "kernel/lib/types.h"
 
+/* How much of the local APIC is the CPU's work; each level has all of the ones before it. */
+enum vmx_apicv {
+	VMX_APICV_NONE,	     /* TPR shadow only: accesses are emulated, interrupts injected */
+	VMX_APICV_REGISTERS, /* the CPU reads and writes the register page, writes exit trap-like */
+	VMX_APICV_DELIVERY,  /* it also delivers interrupts and takes EOIs, without an exit */
+};
+
 struct vmx_cap { /* as RDMSR gave them */
 	uint64_t basic, misc;
 	uint64_t pin, cpu, cpu2, exit, entry; /* the TRUE ones; low half allowed-0, high half allowed-1 */
@@ -21,7 +28,7 @@ struct vmx_cap { /* as RDMSR gave them */
 
 struct vmx_ctl {
 	uint32_t pin, cpu, cpu2, exit, entry;
-	bool has_apicv;	 /* register virtualisation, interrupt delivery, x2APIC mode: all or none */
+	enum vmx_apicv apicv;
 	bool has_ept_1g, has_ept_ad;
 	bool has_preemption_timer, has_tsc_scaling, has_xsaves;
 	bool invept_single, invvpid_single;
@@ -31,10 +38,11 @@ struct vmx_ctl {
 /*
  * vmx_ctl_choose - every control that Billet must have, and those it can use
  *
+ * wanted   at most this much of the APIC
  * missing  filled with the names of what is missing, for HV_ENOTSUP
  * features filled with short words for what was chosen
  */
-MUST_CHECK enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, struct vmx_ctl *out, char *missing,
-				      size_t missing_cap, char *features, size_t features_cap);
+MUST_CHECK enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, enum vmx_apicv wanted, struct vmx_ctl *out,
+				      char *missing, size_t missing_cap, char *features, size_t features_cap);
 
 #endif

@@ -80,6 +80,16 @@ static inline enum vmx_fast fast_io(struct vcpu *vcpu)
 	return fast_port(vcpu, qual);
 }
 
+/* Trap-like: the value is in the page and RIP behind the instruction already. */
+FAST_EXIT fast_apic_write(struct vcpu *vcpu)
+{
+	lapic_apic_write(vcpu->lapic, vmread(VMCS_EXIT_QUALIFICATION) & APICQ_OFFSET);
+	vcpu->exits[EXIT_APIC_WRITE]++;
+	return exit_fast_is_quiet(vcpu) && (virt_caps.has_apicv || lapic_pending(vcpu->lapic) < 0)
+		       ? VMX_FAST_AGAIN
+		       : VMX_FAST_DONE;
+}
+
 enum vmx_fast vmx_exit_fast(struct vcpu *vcpu)
 {
 	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
@@ -93,6 +103,8 @@ enum vmx_fast vmx_exit_fast(struct vcpu *vcpu)
 		return fast_wrmsr(vcpu);
 	if (reason == REASON_IO)
 		return fast_io(vcpu);
+	if (reason == REASON_APIC_WRITE)
+		return fast_apic_write(vcpu);
 	if (reason == REASON_RDMSR)
 		return fast_rdmsr(vcpu);
 	return VMX_FAST_NOT;

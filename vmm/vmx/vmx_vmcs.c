@@ -64,7 +64,7 @@ enum hv_err vmx_vm_init(struct vm *vm)
 	shared->apic_access = pages_alloc(0);
 	if (shared->apic_access == HPA_NONE)
 		goto free_bitmaps;
-	if (vmx_ctl.has_apicv) {
+	if (vmx_ctl.apicv >= VMX_APICV_REGISTERS) {
 		err = ept_map(vm->ept, LAYOUT_LAPIC, shared->apic_access, PAGE_SIZE, EPT_READ | EPT_WRITE,
 			      EPT_WRITE_BACK);
 		if (err != HV_OK)
@@ -125,17 +125,22 @@ static void fill_msr_bitmap(struct vmx_vcpu *vmx)
 			bitmap_pass_both(bitmap, msr_row_at(i)->index);
 }
 
-/* x2APIC registers that the CPU virtualises: all are read from the page, three are written to it. */
+/*
+ * x2APIC registers that the CPU virtualises: all but the counting one are read from the page, TPR is
+ * written to it, and, where the CPU delivers interrupts, EOI and self-IPI are too.
+ */
 static void pass_x2apic(struct vmx_vcpu *vmx, bool pass)
 {
 	uint8_t *bitmap = hva_of(vmx->msr_bitmap);
+	bool delivers = pass && vmx_ctl.apicv == VMX_APICV_DELIVERY;
 
 	for (uint32_t offset = 0; offset < 0x400; offset += 0x10)
-		if (offset != LAPIC_TIMER_CURRENT) /* counts, so it is computed */
+		if (offset != LAPIC_TIMER_CURRENT && offset != LAPIC_PPR)
 			bitmap_pass(bitmap, MSR_READ, LAPIC_MSR_X2APIC + offset / 16, pass);
+	bitmap_pass(bitmap, MSR_READ, LAPIC_MSR_X2APIC + LAPIC_PPR / 16, delivers);
 	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_TPR / 16, pass);
-	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_EOI / 16, pass);
-	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_SELF_IPI / 16, pass);
+	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_EOI / 16, delivers);
+	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_SELF_IPI / 16, delivers);
 }
 
 /* ---- vCPU ---- */
@@ -242,11 +247,11 @@ static void write_controls(struct vcpu *vcpu)
 	vmwrite(VMCS_VIRTUAL_APIC_ADDR, hpa_of(vcpu->lapic->page));
 	vmwrite(VMCS_TPR_THRESHOLD, 0);
 	vmx_backstop();
-	if (vmx_ctl.has_apicv) {
+	if (vmx_ctl.apicv >= VMX_APICV_REGISTERS)
 		vmwrite(VMCS_APIC_ACCESS_ADDR, shared->apic_access);
+	if (vmx_ctl.apicv == VMX_APICV_DELIVERY)
 		for (uint32_t i = 0; i < 4; i++)
 			vmwrite(VMCS_EOI_EXIT_BITMAP0 + 2 * i, 0);
-	}
 	vmwrite(VMCS_VPID, vmx->vpid);
 	vmwrite(VMCS_EPT_POINTER,
 		vcpu->vm->npt_root | EPTP_WB | EPTP_WALK_4 | (vmx_ctl.has_ept_ad ? EPTP_AD : 0));
@@ -295,7 +300,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 	vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
 	vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
 	vmwrite(VMCS_GUEST_SYSENTER_EIP, 0);
-	if (vmx_ctl.has_apicv)
+	if (vmx_ctl.apicv == VMX_APICV_DELIVERY)
 		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
 	vmwrite(VMCS_ENTRY_INTR_INFO, 0);
 	vmx->vectoring = 0;
@@ -373,12 +378,13 @@ void vmx_apic_mode(struct vcpu *vcpu, bool is_enabled, bool is_x2apic)
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	uint32_t apic = CPU2_APIC_ACCESSES | CPU2_X2APIC_MODE | CPU2_APIC_REGISTERS | CPU2_INTERRUPT_DELIVERY;
 
-	if (!vmx_ctl.has_apicv)
+	if (vmx_ctl.apicv == VMX_APICV_NONE)
 		return;
 	vmx->cpu2 &= ~apic;
 	if (is_enabled)
-		vmx->cpu2 |= CPU2_APIC_REGISTERS | CPU2_INTERRUPT_DELIVERY |
-			     (is_x2apic ? CPU2_X2APIC_MODE : CPU2_APIC_ACCESSES);
+		vmx->cpu2 |= CPU2_APIC_REGISTERS | (is_x2apic ? CPU2_X2APIC_MODE : CPU2_APIC_ACCESSES);
+	if (is_enabled && vmx_ctl.apicv == VMX_APICV_DELIVERY)
+		vmx->cpu2 |= CPU2_INTERRUPT_DELIVERY;
 	vmwrite(VMCS_CPU_BASED2, vmx->cpu2);
 	pass_x2apic(vmx, is_enabled && is_x2apic);
 }

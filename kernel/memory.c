@@ -116,6 +116,25 @@ void pages_stats(struct pages_stats *out)
 	lock_release(&lock);
 }
 
+/*
+ * Past the caches, whose contents somebody may still want. One store at a time rather than one string
+ * instruction: an emulator of several CPUs lets none of the others go on in the middle of that.
+ */
+static void scrub(void *page, size_t len_bytes)
+{
+	uint64_t *at = page, *end = at + len_bytes / sizeof(*at);
+
+	for (; at < end; at += 4)
+		__asm__ volatile("movnti %1, (%0)\n\t"
+				 "movnti %1, 8(%0)\n\t"
+				 "movnti %1, 16(%0)\n\t"
+				 "movnti %1, 24(%0)"
+				 :
+				 : "r"(at), "r"(0ull)
+				 : "memory");
+	__asm__ volatile("sfence" : : : "memory"); /* the zeroes, before whoever is given the page */
+}
+
 bool pages_scrub_some(void)
 {
 	uint32_t page;
@@ -127,7 +146,7 @@ bool pages_scrub_some(void)
 	if (page == BUDDY_NONE)
 		return false;
 
-	memset(hva_of(page * PAGE_SIZE), 0, PAGE_SIZE << order);
+	scrub(hva_of(page * PAGE_SIZE), PAGE_SIZE << order);
 	lock_take(&lock);
 	buddy_put_clean(&buddy, page, order);
 	lock_release(&lock);

@@ -47,16 +47,17 @@
 #define SPEC_CTRL_IBRS	    BIT(0)
 #define SPEC_CTRL_BHI_DIS_S BIT(10)
 
-#define RSB_ROUNDS_ALL	 16 /* two entries each: 32, the most that a CPU has */
-#define RSB_ROUNDS_PBRSB 1  /* enhanced IBRS keeps the guest's entries away, but for the last one  \
-			     */
+#define RSB_ROUNDS_ALL 16 /* two entries each: 32, the most that a CPU has */
+#define RSB_ROUNDS_PBRSB                                                                           \
+	1 /* enhanced IBRS keeps the guest's entries away, but for the last one                    \
+	   */
 
 #define FAMILY_INTEL 6
 #define FAMILY_ZEN3  0x19 /* and Zen 4 */
 
-/* [INTELSEC] "Affected Processors": from Skylake to Tiger Lake and Rocket Lake */
-static const uint8_t gds_models[] = {0x4e, 0x5e, 0x55, 0x8e, 0x9e, 0xa5, 0xa6, 0x66,
-				     0x7d, 0x7e, 0x6a, 0x6c, 0x8c, 0x8d, 0xa7};
+/* Skylake to Tiger Lake and Rocket Lake. [INTELSEC] "Affected Processors": those with GDS */
+static const uint8_t skylake_to_rocket_lake[] = {0x4e, 0x5e, 0x55, 0x8e, 0x9e, 0xa5, 0xa6, 0x66,
+						 0x7d, 0x7e, 0x6a, 0x6c, 0x8c, 0x8d, 0xa7};
 /* The same: Goldmont to Gracemont, alone or beside larger cores */
 static const uint8_t rfds_models[] = {0x5c, 0x5f, 0x7a, 0x86, 0x96, 0x9c,
 				      0x97, 0x9a, 0xb7, 0xba, 0xbf, 0xbe};
@@ -150,9 +151,10 @@ static uint32_t needed_on_intel(const struct cpu_facts *facts)
 	needed |= if_bit(has_eibrs(facts) && !(facts->leaf7_2_edx & LEAF7_2_BHI_CTRL) &&
 				 !(caps & ARCH_ITS_NO),
 			 SIDE_ITS);
-	needed |= if_bit((facts->leaf7_ebx & LEAF7_EBX_AVX2) && !(caps & ARCH_GDS_NO) &&
-				 is_among(facts, gds_models, ARRAY_SIZE(gds_models)),
-			 SIDE_GDS);
+	needed |= if_bit(
+		(facts->leaf7_ebx & LEAF7_EBX_AVX2) && !(caps & ARCH_GDS_NO) &&
+			is_among(facts, skylake_to_rocket_lake, ARRAY_SIZE(skylake_to_rocket_lake)),
+		SIDE_GDS);
 	if (facts->has_smt && (needed & (BIT(SIDE_L1TF) | BIT(SIDE_MDS) | BIT(SIDE_TAA))))
 		needed |= BIT(SIDE_CROSS_THREAD);
 	return needed;
@@ -198,10 +200,13 @@ static void close_bhi(const struct cpu_facts *facts, struct mitigations *m)
 	if (facts->leaf7_2_edx & LEAF7_2_BHI_CTRL) {
 		m->measures |= BIT(MEASURE_BHI_DIS_S);
 		m->spec_ctrl |= SPEC_CTRL_BHI_DIS_S;
+		m->closed |= BIT(SIDE_BHI);
 	} else {
 		m->measures |= BIT(MEASURE_BHB_CLEAR);
+		m->closed |= if_bit(
+			is_among(facts, skylake_to_rocket_lake, ARRAY_SIZE(skylake_to_rocket_lake)),
+			SIDE_BHI);
 	}
-	m->closed |= BIT(SIDE_BHI);
 }
 
 static enum measure l1d_measure(const struct cpu_facts *facts)

@@ -7,23 +7,29 @@
  *
  * Decisions:
  *
- * Spectre v2.  The kernel runs with IBRS: for good where the CPU has enhanced IBRS, else written
- *   anew after each exit and taken away before each entry. So indirect calls in C are plain calls
- * on every CPU, without retpolines; a CPU without IBRS (microcode from before 2018) is reported as
- *   open. IBPB when a CPU goes over to another VM, the agent's among them.
- *   An NMI or machine check between an exit and the write after it is handled without legacy IBRS.
- * SPEC_CTRL in a guest.  Guests are not shown it (vmm/cpuid.h), so they run with the host's value:
- *   enhanced IBRS and BHI_DIS_S protect a guest's kernel too; legacy IBRS, which is slow, is off.
- * L1TF.  The L1 data cache is flushed before an entry when something of others may have come into
- * it since the last: after every pick of the run loop, so after a change of vCPU, a halt, a
- * request; and after exits that reach beyond their own VM (vmm/vmx/vmx_guard.c has the list), as
- * KVM's policy "cond". What stays in the cache then is the kernel's code, this VM's own state, and
- * a line or two of tables that all share: timers' deadlines, the agent's ring of console events.
- * Buffers.  VERW as the last instruction before each entry, where microcode made it clear them.
- * BHI.  BHI_DIS_S where there is one, else a sequence of branches after each exit.
- * SMT.  With L1TF, MDS or TAA, two guests on one core could read each other whatever we do at
- * entry, so one thread of each core is started, unless the command line says smt=on. Stale MMIO
- * data needs a guest that reaches device registers, which none does: it leaves SMT alone.
+ * Spectre v2: the kernel runs with IBRS, for good where the CPU has enhanced IBRS, else written
+ * anew after each exit and taken away before each entry. So indirect calls in C are plain calls on
+ * every CPU, without retpolines; a CPU without IBRS (microcode from before 2018) is reported as
+ * open. An NMI between an exit and that write is handled without IBRS. IBPB when a CPU goes over to
+ * another VM, the agent's among them.
+ *
+ * SPEC_CTRL in a guest: guests are not shown it (vmm/cpuid.h), so they run with the host's value.
+ * Enhanced IBRS and BHI_DIS_S protect a guest's kernel too; legacy IBRS, which is slow, is off.
+ *
+ * L1TF: the L1 data cache is flushed before an entry when something of others may have come into it
+ * since the last: after every pick of the run loop, so after a change of vCPU, a halt, a request;
+ * and after exits that reach beyond their own VM (vmm/vmx/vmx_guard.c has the list). It is KVM's
+ * policy "cond". What stays in the cache is the kernel's code, this VM's own state, and a line or
+ * two of tables that all share: timers' deadlines, the agent's ring of console events.
+ *
+ * Buffers: VERW as the last instruction before each entry, where microcode made it clear them.
+ *
+ * BHI: BHI_DIS_S where there is one, else a sequence of branches after each exit. It is as long as
+ * the history of CPUs up to Rocket Lake; a later one that hides BHI_DIS_S is reported as open.
+ *
+ * SMT: with L1TF, MDS or TAA, two guests on one core could read each other whatever we do at entry,
+ * so one thread of each core is started, unless the command line says smt=on. Stale MMIO data needs
+ * a guest that reaches device registers, which none does: it leaves SMT alone.
  *
  * Source: [SDM] "IA32_ARCH_CAPABILITIES", [INTELSEC] "Affected Processors", [APM] "Speculation
  * Control".

@@ -121,7 +121,7 @@ static void knows_what_each_intel_generation_needs(void **state)
 	assert_auto(&ice_lake_sp, "eibrs ibpb rsb-fill verw bhb-clear gds-microcode missing:its");
 	assert_auto(&sapphire_rapids, "eibrs ibpb rsb-fill bhi-dis-s");
 	assert_auto(&granite_rapids, "eibrs ibpb bhi-dis-s");
-	assert_auto(&snow_ridge, "eibrs ibpb rsb-fill verw bhb-clear missing:its");
+	assert_auto(&snow_ridge, "eibrs ibpb rsb-fill verw bhb-clear missing:bhi missing:its");
 }
 
 static void knows_what_each_amd_generation_needs(void **state)
@@ -162,6 +162,17 @@ static void believes_verw_only_where_microcode_taught_it(void **state)
 	facts = zen4;
 	facts.ext21_eax = 0;
 	assert_false(chosen_for(&facts).closed & BIT(SIDE_TSA));
+}
+
+static void does_not_trust_branches_against_a_longer_history(void **state)
+{
+	struct cpu_facts facts = sapphire_rapids;
+
+	(void)state;
+	facts.leaf7_2_edx = 0; /* a hypervisor below hides BHI_CTRL */
+	assert_true(chosen_for(&facts).measures & BIT(MEASURE_BHB_CLEAR));
+	assert_false(chosen_for(&facts).closed & BIT(SIDE_BHI));
+	assert_true(chosen_for(&ice_lake_sp).closed & BIT(SIDE_BHI));
 }
 
 static void writes_the_registers_that_the_manual_names(void **state)
@@ -267,6 +278,7 @@ int main(void)
 		cmocka_unit_test(guards_no_entry_of_a_cpu_that_needs_nothing_there),
 		cmocka_unit_test(says_what_old_microcode_leaves_open),
 		cmocka_unit_test(believes_verw_only_where_microcode_taught_it),
+		cmocka_unit_test(does_not_trust_branches_against_a_longer_history),
 		cmocka_unit_test(writes_the_registers_that_the_manual_names),
 		cmocka_unit_test(takes_models_apart_that_never_say_no),
 		cmocka_unit_test(leaves_threads_alone_where_they_cannot_read_each_other),

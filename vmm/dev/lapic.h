@@ -156,6 +156,9 @@ enum lapic_mode lapic_mode(const struct lapic *l);
  * IA32_APIC_BASE, look at lapic_mode(). The base address cannot be moved from LAYOUT_LAPIC.
  */
 MUST_CHECK bool lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *val);
+
+/* lapic_is_readable - whether x2APIC mode has a register at this offset that can be read */
+bool lapic_is_readable(uint32_t offset);
 MUST_CHECK bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t val);
 
 /* Offset in the page, xAPIC mode. Offsets that are no register read as 0 and set an error in ESR.

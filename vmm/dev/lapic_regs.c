@@ -331,6 +331,13 @@ static bool write_base(struct lapic *l, uint64_t val)
 	return true;
 }
 
+bool lapic_is_readable(uint32_t offset)
+{
+	const struct reg_rule *rule = rule_of(offset);
+
+	return rule != NULL && rule->is_readable;
+}
+
 static bool is_x2apic_msr(uint32_t msr)
 {
 	return msr >= LAPIC_MSR_X2APIC && msr < LAPIC_MSR_X2APIC + 0x100;

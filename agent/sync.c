@@ -258,13 +258,13 @@ static bool step_vm(struct sync_memory *m, const struct desired *d, const struct
 		return false;
 	action->slot = (uint32_t)(slot - m->vms);
 	action->restart = want->restart;
+	action->handle = vm ? vm->handle : 0;
 	if (!vm) {
 		if (want->state == VM_DESIRED_STOPPED || !fill_config(want, a, &action->config))
 			return false;
 		action->kind = SYNC_CREATE;
 		return true;
 	}
-	action->handle = vm->handle;
 	action->kind = next_step(want, slot, vm->state);
 	return action->kind != SYNC_NOTHING;
 }

@@ -94,6 +94,8 @@ static enum hv_err obey(const struct sync_action *a)
 			vm = &vms[i];
 	switch (a->kind) {
 	case SYNC_CREATE:
+		assert_int_equal(a->handle,
+				 0); /* the kernel wants what a command does not take to be zero */
 		vm = &vms[actual.nr_vms++];
 		*vm = (struct ctl_vm_info){
 			.handle = next_handle++, .state = CTL_VM_CREATED, .epoch = a->config.epoch};

@@ -128,23 +128,27 @@ void console_output_done(struct console_session *s, uint64_t offset, size_t len,
 		s->is_over = true;
 }
 
-struct console_session *console_next_input(struct console *c, unsigned *nr)
+unsigned console_nr_inputs(const struct console *c)
 {
-	struct console_session *found = NULL;
+	unsigned i, nr = 0;
+
+	for (i = 0; i < CONSOLE_SESSIONS_MAX; i++)
+		nr += is_live(&c->sessions[i]);
+	return nr;
+}
+
+struct console_session *console_next_input(struct console *c)
+{
 	unsigned i, at;
 
-	*nr = 0;
 	for (i = 1; i <= CONSOLE_SESSIONS_MAX; i++) {
 		at = (c->last_in + i) % CONSOLE_SESSIONS_MAX;
 		if (!is_live(&c->sessions[at]))
 			continue;
-		++*nr;
-		if (!found)
-			found = &c->sessions[at];
+		c->last_in = at;
+		return &c->sessions[at];
 	}
-	if (found)
-		c->last_in = (unsigned)(found - c->sessions);
-	return found;
+	return NULL;
 }
 
 void console_input_path(const struct console_session *s, unsigned wait_s,

@@ -43,9 +43,10 @@ void console_output_path(const struct console_session *s, uint64_t offset,
 /* console_output_done - status of having sent len bytes from offset on */
 void console_output_done(struct console_session *s, uint64_t offset, size_t len, unsigned status);
 
-/* console_next_input - a session to ask for input, the one after the last; NULL: none. nr: how many
- * there are */
-struct console_session *console_next_input(struct console *c, unsigned *nr);
+/* console_nr_inputs - how many sessions there are to ask for input */
+unsigned console_nr_inputs(const struct console *c);
+/* console_next_input - the one after the last; NULL: none */
+struct console_session *console_next_input(struct console *c);
 void console_input_path(const struct console_session *s, unsigned wait_s,
 			char path[CONSOLE_PATH_MAX]);
 

@@ -14,6 +14,7 @@
 
 static struct console_session *asking;
 static char asking_session[ID_TEXT_MAX];
+static bool asking_long;
 
 /* Gives the guest what it takes; the rest is asked for again. */
 static void give(struct node *n, const char *bytes, size_t len)
@@ -50,19 +51,32 @@ static void answered(void *arg, const struct client_result *result)
 	give(n, result->body + skip, MIN(result->body_len - skip, (size_t)CTL_DATA_MAX));
 }
 
+/* A long poll for a session that ended, or while others wait for their turn, must not hold up
+ * these. */
+static bool is_in_the_way(const struct node *n)
+{
+	return !console_is_for(asking, asking_session) ||
+	       (asking_long && console_nr_inputs(&n->console) > 1);
+}
+
 bool task_input(struct node *n)
 {
 	struct client_request req = {
 		.method = "GET", .timeout_ms = TIMEOUT_MS, .done = answered, .arg = n};
-	unsigned nr;
 
-	if (!n->is_online || !client_is_idle(&n->input_client) || !pace_is_due(&n->input_pace))
+	if (!n->is_online || !pace_is_due(&n->input_pace))
 		return false;
-	asking = console_next_input(&n->console, &nr);
+	if (!client_is_idle(&n->input_client)) {
+		if (is_in_the_way(n))
+			client_close(&n->input_client);
+		return false;
+	}
+	asking = console_next_input(&n->console);
 	if (!asking)
 		return false;
+	asking_long = console_nr_inputs(&n->console) == 1;
 	memcpy(asking_session, asking->session, sizeof(asking_session));
-	console_input_path(asking, nr == 1 ? WAIT_S : WAIT_TURN_S, req.path);
+	console_input_path(asking, asking_long ? WAIT_S : WAIT_TURN_S, req.path);
 	client_send(&n->input_client, &req, node_now_ms());
 	return true;
 }

@@ -20,7 +20,6 @@ static struct ctl_vm_info vms[12];
 static struct sync_actual actual;
 static struct sync_memory memory;
 static struct console c;
-static unsigned nr;
 
 static void add(unsigned i)
 {
@@ -80,7 +79,7 @@ static void ends_when_the_controller_says_so(void **state)
 	update(1);
 	console_output_done(console_next_output(&c), 0, 1, 409);
 	assert_null(console_next_output(&c));
-	assert_null(console_next_input(&c, &nr));
+	assert_null(console_next_input(&c));
 	update(1);
 	assert_null(console_next_output(&c)); /* the same session stays over */
 	strcpy(want[0].console.session, "cs_00000000000000ff");
@@ -95,8 +94,8 @@ static void ends_with_the_wish(void **state)
 	want[0].has_console = false;
 	update(1);
 	assert_null(console_next_output(&c));
-	assert_null(console_next_input(&c, &nr));
-	assert_int_equal(nr, 0);
+	assert_null(console_next_input(&c));
+	assert_int_equal(console_nr_inputs(&c), 0);
 }
 
 static void begins_at_0_with_another_vm_of_the_same_id(void **state)
@@ -121,8 +120,8 @@ static void gives_input_once(void **state)
 
 	(void)state;
 	update(1);
-	s = console_next_input(&c, &nr);
-	assert_int_equal(nr, 1);
+	s = console_next_input(&c);
+	assert_int_equal(console_nr_inputs(&c), 1);
 	s->in_offset = 10;
 	console_input_path(s, 50, path);
 	assert_string_equal(path, "/agent/v1/console/" VM
@@ -134,7 +133,7 @@ static void gives_input_once(void **state)
 	assert_int_equal(console_take_input(s, 200, 20, 5), 0); /* a gap */
 	assert_int_equal(s->in_offset, 20);
 	console_take_input(s, 409, 20, 0);
-	assert_null(console_next_input(&c, &nr));
+	assert_null(console_next_input(&c));
 }
 
 static void takes_turns_and_has_an_end_of_rows(void **state)
@@ -146,9 +145,9 @@ static void takes_turns_and_has_an_end_of_rows(void **state)
 	for (i = 0; i < 12; i++)
 		add(i);
 	update(12);
-	a = console_next_input(&c, &nr);
-	b = console_next_input(&c, &nr);
-	assert_int_equal(nr, CONSOLE_SESSIONS_MAX);
+	a = console_next_input(&c);
+	b = console_next_input(&c);
+	assert_int_equal(console_nr_inputs(&c), CONSOLE_SESSIONS_MAX);
 	assert_ptr_not_equal(a, b);
 	assert_ptr_not_equal(console_next_output(&c), console_next_output(&c));
 }

@@ -106,20 +106,33 @@ static void read_config(const struct boot_module *module, uint32_t index, struct
 
 /* ---- life ---- */
 
+/* For the bench: what a VM takes of the node's memory for itself. */
+static void log_overhead(const struct vm *vm, const struct pages_stats *before)
+{
+	struct pages_stats after;
+
+	pages_stats(&after);
+	log_dbg("guest", "\"%s\": %llu KiB beyond its memory", vm->name,
+		(unsigned long long)((before->free - after.free) * PAGE_SIZE - vm->config.mem_bytes) / KIB);
+}
+
 static void start(const struct boot_module *module, const struct boot_module *next, uint32_t index)
 {
 	static struct ctl_vm_config config;
 	char why[96] = "its image does not fit into the node's memory";
 	struct guest *guest = &guests[nr_guests];
+	struct pages_stats before;
 	enum hv_err err;
 
 	read_config(module, index, &config);
 	err = image_of_module(module, &config.kernel_image);
 	if (err == HV_OK && next && begins_with(next, "initrd"))
 		err = image_of_module(next, &config.initrd_image);
+	pages_stats(&before);
 	if (err == HV_OK)
 		err = vm_create(&config, &guest->vm, why);
 	if (err == HV_OK) {
+		log_overhead(guest->vm, &before);
 		nr_guests++;
 		err = vm_start(guest->vm, why);
 	}
@@ -164,6 +177,7 @@ void module_guests_print(struct vm *vm, const uint8_t *data, size_t len_bytes)
 void module_guests_stopped(struct vm *vm)
 {
 	struct vm_exits exits;
+	struct ctl_usage usage;
 
 	if (!guest_of(vm))
 		return;
@@ -171,6 +185,10 @@ void module_guests_stopped(struct vm *vm)
 	for (uint32_t kind = 0; kind < EXIT_KINDS; kind++)
 		if (exits.nr[kind] > 0)
 			log_info(vm->name, "exits: %s %llu", exit_name(kind), (unsigned long long)exits.nr[kind]);
+	vm_usage(vm, &usage);
+	log_dbg("guest", "\"%s\": ran %llu us of %llu us", vm->name,
+		(unsigned long long)usage.vcpu_run_ns / NSEC_PER_USEC,
+		(unsigned long long)usage.vcpu_alloc_ns / NSEC_PER_USEC);
 	nr_stopped++;
 	if (module_guests_only() && nr_stopped == nr_guests)
 		power_off();

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a file's tests and prints "ok - name", "not ok - name" or "skip - name # why" for each."""
+import re
+import sys
+import time
+import traceback
+
+TESTS = []
+
+
+class Skip(Exception):
+    pass
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def note(*lines):
+    for line in lines:
+        print("".join(f"# {part}\n" for part in str(line).splitlines()), end="", flush=True)
+
+
+def run(prefix, function, *args):
+    """True unless it failed."""
+    name = f"{prefix}: {function.__name__.replace('_', ' ')}"
+    began = time.monotonic()
+    try:
+        function(*args)
+    except Skip as why:
+        print(f"skip - {name} # {why}", flush=True)
+    except Exception as wrong:  # a test that breaks is a test that failed
+        print(f"not ok - {name}", flush=True)
+        note(wrong if isinstance(wrong, AssertionError) else traceback.format_exc())
+        return False
+    else:
+        print(f"ok - {name}", flush=True)
+        note(f"{time.monotonic() - began:.1f} s")
+    return True
+
+
+def chosen(name):
+    return re.search(sys.argv[1] if len(sys.argv) > 1 else "", name.replace("_", " "))
+
+
+def main(prefix, *args):
+    """All tests that were marked, in order; a regular expression on the command line chooses some."""
+    results = [run(prefix, function, *args) for function in TESTS if chosen(function.__name__)]
+    return 0 if all(results) and results else 1

@@ -21,6 +21,7 @@
 #include "kernel/mitigations.h"
 #include "vmm/agent_vm.h"
 #include "vmm/exits.h"
+#include "vmm/module_guests.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm_life.h"
 
@@ -338,6 +339,8 @@ NORETURN void run_forever(void)
 		serve_parks(run);
 		while (next_stop(run))
 			vm_carry_out_stop(run->stopping);
+		if (__atomic_load_n(&module_guests_are_over, __ATOMIC_ACQUIRE))
+			module_guests_finish();
 		vcpu = pick(run);
 		if (vcpu)
 			run_picked(cpu, run, vcpu);

@@ -270,6 +270,7 @@ void start_ap(void)
 bool start_second_cpu(void (*fn)(void))
 {
 	second_main = fn;
+	second_is_up = false;
 	memcpy((void *)0x8000, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
 	apic_send(1, 0x4500);
 	wait_us(10000);

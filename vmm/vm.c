@@ -426,16 +426,19 @@ static void finish_stop(struct vm *vm)
 	enum vm_state next = vm->is_agent ? VM_RUNNING : states[vm->stop_reason];
 	char why[WHY_BYTES];
 
-	if (vm->stop_reason == VM_STOP_CRASH || vm->stop_reason == VM_STOP_TRIPLE_FAULT)
+	/* Not for a triple fault: a guest can have one as often as it likes, and a line takes milliseconds. */
+	if (vm->stop_reason == VM_STOP_CRASH)
 		for (uint32_t i = 0; i < vm->nr_vcpus; i++)
 			exit_log_last(vm->vcpus[i]);
 	log_info("vm", "vm %u \"%s\": %s", vm->id, vm->name, vm->stop_why);
 	if (vm->is_agent)
 		agent_vm_restarts();
-	if (next == VM_RUNNING)
+	if (next == VM_RUNNING) {
 		(void)boot_and_run(vm, why); /* what failed is in the state's reason */
-	else
+	} else {
+		give_memory_back(vm);
 		set_state(vm, next, vm->stop_why);
+	}
 	if (next != VM_RUNNING)
 		module_guests_stopped(vm);
 }

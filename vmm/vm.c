@@ -433,12 +433,10 @@ static void finish_stop(struct vm *vm)
 	log_info("vm", "vm %u \"%s\": %s", vm->id, vm->name, vm->stop_why);
 	if (vm->is_agent)
 		agent_vm_restarts();
-	if (next == VM_RUNNING) {
+	if (next == VM_RUNNING)
 		(void)boot_and_run(vm, why); /* what failed is in the state's reason */
-	} else {
-		give_memory_back(vm);
+	else
 		set_state(vm, next, vm->stop_why);
-	}
 	if (next != VM_RUNNING)
 		module_guests_stopped(vm);
 }

@@ -136,7 +136,8 @@ static void pass_x2apic(struct vmx_vcpu *vmx, bool pass)
 
 	for (uint32_t offset = 0; offset < 0x400; offset += 0x10)
 		if (offset != LAPIC_TIMER_CURRENT && offset != LAPIC_PPR)
-			bitmap_pass(bitmap, MSR_READ, LAPIC_MSR_X2APIC + offset / 16, pass);
+			bitmap_pass(bitmap, MSR_READ, LAPIC_MSR_X2APIC + offset / 16,
+				    pass && lapic_is_readable(offset)); /* the CPU itself raises no #GP */
 	bitmap_pass(bitmap, MSR_READ, LAPIC_MSR_X2APIC + LAPIC_PPR / 16, delivers);
 	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_TPR / 16, pass);
 	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_EOI / 16, delivers);

@@ -38,7 +38,7 @@ def children_of(pid):
     return {int(line.split()[0]): line for line in done.stdout.splitlines()}
 
 
-def leaves_nothing_running_when_interrupted():
+def leaves_nothing_running_when(number):
     run = start("--machine", "bochs")
     for line in run.stdout:
         if line.startswith("[3/7]"):
@@ -46,9 +46,10 @@ def leaves_nothing_running_when_interrupted():
     children = children_of(run.pid)
     if not any("billetd" in line for line in children.values()):
         raise AssertionError(f"no billetd among {children}")
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
+    run.send_signal(number)  # make repeats what it gets
     text = run.communicate(timeout=30)[0]
-    if run.returncode != 0 or "run: stopping" not in text:
+    if run.returncode != 130 or "run: stopping" not in text:
         raise AssertionError(f"status {run.returncode}: {text[-1000:]}")
     time.sleep(0.5)
     left = [line for pid, line in children.items() if Path(f"/proc/{pid}").exists()]
@@ -56,9 +57,17 @@ def leaves_nothing_running_when_interrupted():
         raise AssertionError(f"still there: {left}")
 
 
+def leaves_nothing_running_when_interrupted():
+    leaves_nothing_running_when(signal.SIGINT)
+
+
+def leaves_nothing_running_when_terminated():
+    leaves_nothing_running_when(signal.SIGTERM)
+
+
 def main():
     failed = 0
-    for test in (leaves_nothing_running_when_interrupted, holds_every_step):
+    for test in (leaves_nothing_running_when_interrupted, leaves_nothing_running_when_terminated, holds_every_step):
         name = "run: " + test.__name__.replace("_", " ")
         try:
             test()

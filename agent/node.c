@@ -362,6 +362,14 @@ bool node_describe(const struct node *n, struct node_info *info)
 
 /* ---- the work ------------------------------------------------------------------------------- */
 
+/* A start that failed was told when it did. */
+static bool is_told(const struct node *n, const struct ctl_vm_info *vm, const char *reason)
+{
+	const struct sync_vm *slot = sync_find(&n->memory, vm->uuid);
+
+	return slot && slot->retry_ms != 0 && strcmp(slot->reason, reason) == 0;
+}
+
 static void note_change(struct node *n, const struct ctl_vm_info *vm)
 {
 	char id[UUID_TEXT_MAX], reason[sizeof(vm->reason) + 1];
@@ -372,6 +380,8 @@ static void note_change(struct node *n, const struct ctl_vm_info *vm)
 		return;
 	uuid_to_text(vm->uuid, id);
 	snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(vm->reason), vm->reason);
+	if (is_told(n, vm, reason))
+		return;
 	log_warn("sync", "VM %s crashed: %s", id, reason);
 	node_add_event(n, EVENT_ERROR, id, "vm_crashed", reason);
 }
@@ -505,17 +515,22 @@ static void forget_vms(struct node *n)
 	}
 }
 
+void node_console_end(struct node *n, uint32_t handle, uint64_t end)
+{
+	for (uint32_t i = 0; i < n->actual.nr_vms; i++)
+		if (n->vms[i].handle == handle)
+			n->vms[i].console_end = MAX(n->vms[i].console_end, end);
+}
+
 static void take_events(struct node *n)
 {
 	struct ctl_event event;
-	uint32_t i;
 
 	while (control_next_event(&event)) {
 		if (event.kind == CTL_EVENT_VM)
 			n->is_stale = true;
-		for (i = 0; event.kind == CTL_EVENT_CONSOLE && i < n->actual.nr_vms; i++)
-			if (n->vms[i].handle == event.vm)
-				n->vms[i].console_end = MAX(n->vms[i].console_end, event.value);
+		if (event.kind == CTL_EVENT_CONSOLE)
+			node_console_end(n, event.vm, event.value);
 	}
 }
 

@@ -67,6 +67,8 @@ static bool send_console(struct node *n)
 		sending->out_offset = sending->end; /* the kernel no longer has it */
 		return true;
 	}
+	sending->end = MAX(sending->end, io.value1);
+	node_console_end(n, sending->handle, io.value1);
 	memcpy(sending_session, sending->session, sizeof(sending_session));
 	sending_offset = io.value0;
 	sending_len = io.out_len;

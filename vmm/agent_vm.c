@@ -62,12 +62,26 @@ void agent_vm_work(struct vm *vm)
 	vm_agent_alive(); /* a long command is no silence of the agent's */
 }
 
-void agent_vm_event(enum ctl_event_kind kind, uint32_t vm, uint64_t value)
+bool agent_vm_event(enum ctl_event_kind kind, uint32_t vm, uint64_t value)
 {
 	struct ctl_event event = {.kind = kind, .vm = vm, .value = value};
 
-	if (agent)
-		virtio_control_event(board_control(agent->board), &event);
+	return agent && virtio_control_event(board_control(agent->board), &event);
+}
+
+void agent_vm_print(const uint8_t *data, size_t len_bytes)
+{
+	static char line[120];
+	static size_t len; /* under the agent's vm->lock */
+
+	for (size_t i = 0; i < len_bytes; i++) {
+		if (data[i] != '\n' && data[i] != '\r')
+			line[len++] = (char)data[i];
+		if (len > 0 && (data[i] == '\n' || len == sizeof(line))) {
+			log_warn("agent", "on its serial port: %.*s", (int)len, line);
+			len = 0;
+		}
+	}
 }
 
 void vm_agent_alive(void)

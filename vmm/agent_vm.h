@@ -18,8 +18,11 @@ const struct virtio_control_conf *agent_vm_control(void);
 /* agent_vm_work - requests wait in the control queue. Context: the agent's CPU, between its exits. */
 void agent_vm_work(struct vm *vm);
 
-/* agent_vm_event - tell the agent, if it listens. Any CPU. */
-void agent_vm_event(enum ctl_event_kind kind, uint32_t vm, uint64_t value);
+/* agent_vm_event - tell the agent; false: it does not listen just now. Any CPU. */
+bool agent_vm_event(enum ctl_event_kind kind, uint32_t vm, uint64_t value);
+
+/* What the agent's VM prints on its serial port: before its control queue works, and when it crashes. */
+void agent_vm_print(const uint8_t *data, size_t len_bytes);
 
 /* The agent's VM is being reset; counted for struct ctl_hello. */
 void agent_vm_restarts(void);

@@ -10,16 +10,29 @@ void console_init(struct console *c)
 {
 	c->lock = (struct lock){0};
 	c->out_end = 0;
+	c->is_told = false;
 	c->in_head = c->in_tail = 0;
 }
 
-void console_print(struct console *c, const uint8_t *data, size_t len_bytes)
+bool console_print(struct console *c, const uint8_t *data, size_t len_bytes)
 {
+	bool was_told;
+
 	lock_take(&c->lock);
 	for (size_t i = 0; i < len_bytes; i++)
 		c->out[(c->out_end + i) % CONSOLE_OUT_BYTES] = data[i];
 	/* vm_info() reads it without the lock. */
 	__atomic_store_n(&c->out_end, c->out_end + len_bytes, __ATOMIC_RELAXED);
+	was_told = c->is_told;
+	c->is_told = true;
+	lock_release(&c->lock);
+	return !was_told;
+}
+
+void console_not_told(struct console *c)
+{
+	lock_take(&c->lock);
+	c->is_told = false;
 	lock_release(&c->lock);
 }
 
@@ -33,6 +46,8 @@ size_t console_read(struct console *c, uint64_t *offset, uint8_t *dst, size_t ca
 	len = MIN(c->out_end - *offset, cap_bytes);
 	for (uint64_t i = 0; i < len; i++)
 		dst[i] = c->out[(*offset + i) % CONSOLE_OUT_BYTES];
+	if (*offset + len == c->out_end)
+		c->is_told = false;
 	lock_release(&c->lock);
 	return len;
 }

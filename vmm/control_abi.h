@@ -67,7 +67,9 @@ enum ctl_command {
 	CTL_VM_FORGET = 39,  /* arg0 handle: its last counters are safe with the controller */
 	CTL_VM_LIST = 40,    /* → struct ctl_vm_info[], value0 how many */
 
-	CTL_CONSOLE_READ = 48,	/* arg0 handle, arg1 stream offset → value0 offset of the first byte, bytes */
+	CTL_CONSOLE_READ = 48,	/* arg0 handle, arg1 stream offset → value0 offset of the first byte, value1
+				   stream offset behind the last byte printed, bytes. After a read that left
+				   nothing the next output makes an event */
 	CTL_CONSOLE_WRITE = 49, /* arg0 handle; bytes → value0 how many were taken */
 
 	CTL_USAGE_READ = 56, /* → struct ctl_usage[], value0 how many: a snapshot of every VM, destroyed ones

@@ -196,6 +196,7 @@ enum hv_err control_console_read(struct call *call)
 	call->reply->data_len = (uint32_t)console_read(ops()->vm_console(vm), &offset, call->out,
 						       MIN(call->cap, CTL_DATA_MAX));
 	call->reply->value0 = offset;
+	call->reply->value1 = __atomic_load_n(&ops()->vm_console(vm)->out_end, __ATOMIC_RELAXED);
 	return HV_OK;
 }
 

@@ -181,7 +181,8 @@ void vm_account(struct vm *vm)
 
 	ASSERT_HELD(&vm->lock);
 	vm->accounted_ns = now;
-	vm->mem_mib_ms += vm->config.mem_bytes / MIB * passed / NSEC_PER_MSEC;
+	if (vm_memory_is_there(vm))
+		vm->mem_mib_ms += vm->config.mem_bytes / MIB * passed / NSEC_PER_MSEC;
 	if (vm->state == VM_RUNNING)
 		vm->alloc_ns += passed * vm->nr_vcpus;
 }
@@ -201,7 +202,7 @@ static void set_state(struct vm *vm, enum vm_state state, const char *reason)
 	fmt(vm->reason, sizeof(vm->reason), "%s", reason);
 	lock_release(&vm->lock);
 	if (!vm->is_agent)
-		agent_vm_event(CTL_EVENT_VM, vm->id, state);
+		(void)agent_vm_event(CTL_EVENT_VM, vm->id, state);
 }
 
 void vm_usage(struct vm *vm, struct ctl_usage *out)
@@ -311,11 +312,35 @@ static enum hv_err boot(struct vm *vm, char *why)
 	return HV_OK;
 }
 
+/*
+ * A VM that is down holds no memory, and is not billed for any. Its devices are reset first: what the
+ * network brings in must not find its queues.
+ */
+static void give_memory_back(struct vm *vm)
+{
+	lock_take(&vm->lock);
+	vm_account(vm);
+	board_reset(vm->board);
+	lock_release(&vm->lock);
+	vm_memory_destroy(vm);
+}
+
+static enum hv_err take_memory(struct vm *vm, char *why)
+{
+	if (vm_memory_is_there(vm))
+		return HV_OK;
+	lock_take(&vm->lock);
+	vm_account(vm);
+	lock_release(&vm->lock);
+	return vm_memory_create(vm, why);
+}
+
 static enum hv_err boot_and_run(struct vm *vm, char *why)
 {
 	enum hv_err err = boot(vm, why);
 
 	if (err != HV_OK) {
+		give_memory_back(vm);
 		set_state(vm, VM_CRASHED, why);
 		return err;
 	}
@@ -335,9 +360,11 @@ enum hv_err vm_start(struct vm *vm, char why[96])
 
 	vm_life_take(vm);
 	if (is_down(vm))
-		err = boot_and_run(vm, why);
+		err = take_memory(vm, why);
 	else
 		fmt(why, WHY_BYTES, "the VM is up already");
+	if (err == HV_OK)
+		err = boot_and_run(vm, why);
 	vm_life_give(vm);
 	return err;
 }
@@ -387,6 +414,7 @@ enum hv_err vm_power_off(struct vm *vm, bool is_gentle)
 		err = HV_EBUSY;
 	} else if (!is_down(vm)) {
 		park_all(vm);
+		give_memory_back(vm);
 		set_state(vm, VM_STOPPED, "stopped from outside");
 	}
 	vm_life_give(vm);
@@ -399,7 +427,9 @@ enum hv_err vm_reset(struct vm *vm, char why[96])
 
 	vm_life_take(vm);
 	park_all(vm);
-	err = boot_and_run(vm, why);
+	err = take_memory(vm, why);
+	if (err == HV_OK)
+		err = boot_and_run(vm, why);
 	vm_life_give(vm);
 	return err;
 }
@@ -433,10 +463,12 @@ static void finish_stop(struct vm *vm)
 	log_info("vm", "vm %u \"%s\": %s", vm->id, vm->name, vm->stop_why);
 	if (vm->is_agent)
 		agent_vm_restarts();
-	if (next == VM_RUNNING)
+	if (next == VM_RUNNING) {
 		(void)boot_and_run(vm, why); /* what failed is in the state's reason */
-	else
+	} else {
+		give_memory_back(vm);
 		set_state(vm, next, vm->stop_why);
+	}
 	if (next != VM_RUNNING)
 		module_guests_stopped(vm);
 }
@@ -464,8 +496,8 @@ void vm_destroy(struct vm *vm)
 	destroy_vcpus(vm);
 	virt->vm_destroy(vm);
 	kmem_free(vm->console);
-	ept_destroy(vm->ept);
 	vm_memory_destroy(vm);
+	ept_destroy(vm->ept);
 	boot_release(vm);
 	kmem_free(vm);
 }

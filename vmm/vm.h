@@ -6,9 +6,10 @@
  *                       ▲                  │ power-off, stop           │
  *                       │                  ▼                           │
  *                    start again ◄──── STOPPED or CRASHED ◄────────────┘
+ *      A VM that is STOPPED or CRASHED holds no memory; start takes it anew.
  *      vm_destroy from any state: memory goes back at once.
  *
- * Everything a VM will ever need is taken by vm_create. The calls below that change its state come
+ * Everything a running VM will ever need is taken by vm_create and vm_start. The calls below that change its state come
  * from the control queue (one at a time, on the agent's CPU) or, for guest-made stops, from the run
  * loop; they wait until no vCPU of it is in guest mode.
  */
@@ -113,7 +114,6 @@ struct vm {
 	/* usage, under lock; only grow */
 	uint64_t alloc_ns, mem_mib_ms, accounted_ns; /* accounted up to this uptime */
 	uint64_t created_ns, paused_ns, paused_since_ns; /* of the clock that devices see */
-	uint64_t console_event_ns; /* when the agent was last told of output */
 	uint32_t log_tokens, log_dropped;
 	uint64_t log_refill_ns;
 };

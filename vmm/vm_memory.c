@@ -105,12 +105,37 @@ free_chunks:
 	return err;
 }
 
+static void unmap_all(struct vm *vm)
+{
+	uint64_t offset = 0;
+
+	for (uint32_t i = 0; i < vm->blocks->nr; i++) {
+		uint64_t gpa = gpa_of_offset(&vm->mem, offset), len = PAGE_SIZE << vm->blocks->blocks[i].order;
+
+		/* The last one may have been taken and then not mapped. */
+		if (ept_is_mapped(vm->ept, gpa)) {
+			enum hv_err err = ept_unmap(vm->ept, gpa, len);
+
+			ASSERT(err == HV_OK);
+		}
+		offset += len;
+	}
+}
+
 void vm_memory_destroy(struct vm *vm)
 {
+	if (!vm->blocks)
+		return;
+	unmap_all(vm);
 	for (uint32_t i = 0; i < vm->blocks->nr; i++)
 		pages_free(vm->blocks->blocks[i].hpa, vm->blocks->blocks[i].order);
 	kmem_free(vm->blocks);
 	kmem_free(vm->mem.chunks);
 	vm->blocks = NULL;
-	vm->mem.chunks = NULL;
+	vm->mem = (struct gmem){0};
+}
+
+bool vm_memory_is_there(const struct vm *vm)
+{
+	return vm->blocks != NULL;
 }

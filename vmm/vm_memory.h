@@ -7,6 +7,10 @@
 
 /* vm_memory_create - vm->config.mem_bytes into vm->mem and vm->ept; HV_ENOMEM fills why, takes nothing */
 MUST_CHECK enum hv_err vm_memory_create(struct vm *vm, char why[96]);
+
+/* vm_memory_destroy - unmapped and given back; nobody looks at vm->mem. Nothing happens without any. */
 void vm_memory_destroy(struct vm *vm);
+
+bool vm_memory_is_there(const struct vm *vm);
 
 #endif

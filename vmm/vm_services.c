@@ -22,7 +22,6 @@
 
 #define LOG_BURST	  20u
 #define LOG_REFILL_NS	  (NSEC_PER_SEC / 5) /* one more line each */
-#define CONSOLE_EVENT_NS (20 * NSEC_PER_MSEC)
 #define TIMER_RETRY_NS	  (20 * NSEC_PER_USEC)
 
 const struct gmem *vm_memory(const struct vm *vm)
@@ -134,17 +133,15 @@ void vdev_timer_destroy(struct vdev_timer *t)
 
 /* ---- console ---- */
 
-/* The agent hears of the first byte after a silence; it then reads until nothing is left. */
 void vm_console_put(struct vm *vm, const uint8_t *data, size_t len_bytes)
 {
-	uint64_t now = time_now_ns();
+	bool is_news = console_print(vm->console, data, len_bytes);
 
-	console_print(vm->console, data, len_bytes);
 	module_guests_print(vm, data, len_bytes);
-	if (vm->is_agent || now - vm->console_event_ns < CONSOLE_EVENT_NS)
-		return;
-	vm->console_event_ns = now;
-	agent_vm_event(CTL_EVENT_CONSOLE, vm->id, vm->console->out_end);
+	if (vm->is_agent)
+		agent_vm_print(data, len_bytes);
+	else if (is_news && !agent_vm_event(CTL_EVENT_CONSOLE, vm->id, vm->console->out_end))
+		console_not_told(vm->console);
 }
 
 size_t vm_console_get(struct vm *vm, uint8_t *data, size_t cap_bytes)

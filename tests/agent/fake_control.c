@@ -488,6 +488,7 @@ static enum hv_err console_read(struct control_io *io)
 	if (end - at > CONSOLE_CAP)
 		at = end - CONSOLE_CAP;
 	io->value0 = at;
+	io->value1 = end;
 	io->out_len = MIN((size_t)(end - at), io->out_cap);
 	for (i = 0; i < io->out_len; i++)
 		((char *)io->out)[i] = vm->console[(at + i) % CONSOLE_CAP];

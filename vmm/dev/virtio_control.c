@@ -107,8 +107,9 @@ static void control_notify(struct virtio_pci *vp, uint32_t queue)
 
 /* ---- events ---- */
 
-void virtio_control_event(struct virtio_control *control, const struct ctl_event *event)
+bool virtio_control_event(struct virtio_control *control, const struct ctl_event *event)
 {
+	bool is_told = false;
 	struct vring *vring = virtio_queue_take(&control->vp, CTL_QUEUE_EVENTS);
 	const struct vring_chain *chain = &control->event_chain;
 
@@ -119,8 +120,10 @@ void virtio_control_event(struct virtio_control *control, const struct ctl_event
 			vring_put(vring, chain->head,
 				  (uint32_t)vring_chain_write(vring, chain, 0, event,
 							      sizeof(*event)));
+		is_told = !vring->broken_why;
 	}
 	virtio_queue_give(&control->vp, CTL_QUEUE_EVENTS);
+	return is_told;
 }
 
 /* ---- life ---- */

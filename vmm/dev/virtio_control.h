@@ -46,7 +46,7 @@ MUST_CHECK enum hv_err virtio_control_create(struct vm *vm, struct pci_host *hos
 /* virtio_control_run - handle the requests that wait, if any. Any CPU, no lock held. */
 void virtio_control_run(struct virtio_control *control);
 
-/* virtio_control_event - tell the agent, if it has a buffer for it; else drop it. Any CPU. */
-void virtio_control_event(struct virtio_control *control, const struct ctl_event *event);
+/* virtio_control_event - tell the agent; false: it has no buffer, the event is dropped. Any CPU. */
+bool virtio_control_event(struct virtio_control *control, const struct ctl_event *event);
 
 #endif

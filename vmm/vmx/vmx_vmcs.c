@@ -263,6 +263,12 @@ static void write_controls(struct vcpu *vcpu)
 	vmwrite(VMCS_CR4_MASK, ~virt_caps.cr4_guest_owned);
 }
 
+static void flush_guest_mappings(struct vmx_vcpu *vmx)
+{
+	invept(vmx_ctl.invept_single ? INVEPT_SINGLE : INVEPT_ALL, vmread(VMCS_EPT_POINTER));
+	invvpid(vmx_ctl.invvpid_single ? INVVPID_SINGLE : INVVPID_ALL, vmx->vpid);
+}
+
 void vmx_vcpu_reset(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -271,6 +277,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 	struct guest_segment ldtr = {.limit = 0xffff, .attr = 0x82}, tr = {.limit = 0xffff, .attr = 0x8b};
 	struct guest_segment table = {.limit = 0xffff};
 
+	flush_guest_mappings(vmx); /* the VM may have been given other memory while it was down */
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
 	vcpu->gpr[REG_RDX] = 0x600;
 	memset(vmx->switched, 0, sizeof(vmx->switched));
@@ -345,8 +352,7 @@ void vmx_vcpu_load(struct vcpu *vcpu)
 		write_controls(vcpu);
 	if (vmx->wants_flush) { /* whoever had this EPT root or this VPID before is gone */
 		vmx->wants_flush = false;
-		invept(vmx_ctl.invept_single ? INVEPT_SINGLE : INVEPT_ALL, vmread(VMCS_EPT_POINTER));
-		invvpid(vmx_ctl.invvpid_single ? INVVPID_SINGLE : INVVPID_ALL, vmx->vpid);
+		flush_guest_mappings(vmx);
 	}
 	for (uint32_t i = 0; i < SWITCHED_MSRS; i++)
 		wrmsr(switched_msrs[i], vmx->switched[i]);

@@ -102,9 +102,28 @@ static void takes_what_is_typed_until_the_queue_is_full(void **state)
 	assert_int_equal(console_typed(&c, got, 1), 0);
 }
 
+static void tells_the_reader_again_only_after_it_has_read_everything(void **state)
+{
+	uint64_t offset = 0;
+	uint8_t got[4];
+
+	(void)state;
+	console_init(&c);
+	assert_true(console_print(&c, (const uint8_t *)"abc", 3));
+	assert_false(console_print(&c, (const uint8_t *)"def", 3));
+	assert_int_equal(console_read(&c, &offset, got, 4), 4);
+	assert_false(console_print(&c, (const uint8_t *)"g", 1)); /* it knows that there is more */
+	offset += 4;
+	assert_int_equal(console_read(&c, &offset, got, 4), 3);
+	assert_true(console_print(&c, (const uint8_t *)"h", 1));
+	console_not_told(&c);
+	assert_true(console_print(&c, (const uint8_t *)"i", 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tells_the_reader_again_only_after_it_has_read_everything),
 		cmocka_unit_test_setup(reads_what_was_printed_from_any_offset, fresh),
 		cmocka_unit_test_setup(moves_a_reader_that_is_too_late_to_the_oldest_byte, fresh),
 		cmocka_unit_test_setup(keeps_the_end_of_one_print_larger_than_the_ring, fresh),

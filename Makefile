@@ -26,6 +26,14 @@ delegate:
 
 else
 
+# On Debian 13 itself: the packages, and an apt with source packages. Inside the root both are there.
+ifeq ($(wildcard /etc/billet-packages)$(filter clean,$(GOALS)),)
+ifneq ($(shell tools/build/root setup >&2 && echo done),done)
+$(error setting up this Debian 13 failed; the lines above say why)
+endif
+export APT_CONFIG := $(or $(BILLET_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/billet,$(HOME)/.cache/billet))/apt/apt.conf
+endif
+
 include tools/build/rules.mk
 
 endif

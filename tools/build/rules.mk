@@ -16,7 +16,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 B     := build
-CACHE := $(or $(BILLET_CACHE),$(HOME)/.cache/billet)
+CACHE := $(or $(BILLET_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/billet)
 Q     := $(if $(V),,@)
 VERSION := $(shell git describe --always --dirty --match 'v[0-9]*' 2>/dev/null || echo unknown)
 

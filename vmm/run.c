@@ -265,10 +265,9 @@ static bool is_kicked(struct cpu *cpu)
 	return __atomic_load_n(&cpu->kick_pending, __ATOMIC_RELAXED);
 }
 
-/* Until the vCPU waits for something, is stopped, or somebody wants the CPU. Returns ticks in the guest. */
-static uint64_t run_vcpu(struct cpu *cpu, struct vcpu *vcpu, bool *is_blocked)
+/* Until the vCPU waits for something, is stopped, or somebody wants the CPU. */
+static void run_vcpu(struct cpu *cpu, struct vcpu *vcpu, bool *is_blocked)
 {
-	uint64_t ran = 0;
 	struct vm_exit exit;
 
 	*is_blocked = false;
@@ -282,19 +281,17 @@ static uint64_t run_vcpu(struct cpu *cpu, struct vcpu *vcpu, bool *is_blocked)
 		start = tsc_now();
 		virt->run(vcpu, &exit);
 		start = tsc_now() - start;
-		ran += start;
 		__atomic_store_n(&vcpu->run_tsc, vcpu->run_tsc + start, __ATOMIC_RELAXED);
 		exit_handle(vcpu, &exit);
 		if (vcpu->vm->has_work)
 			agent_vm_work(vcpu->vm);
 	}
-	return ran;
 }
 
 static void run_picked(struct cpu *cpu, struct cpu_run *run, struct vcpu *vcpu)
 {
 	bool is_blocked;
-	uint64_t ran;
+	uint64_t start;
 
 	if (run->loaded != vcpu) {
 		put_loaded(run);
@@ -306,9 +303,11 @@ static void run_picked(struct cpu *cpu, struct cpu_run *run, struct vcpu *vcpu)
 		run->loaded = vcpu;
 	}
 	mitigations_touch_l1d(); /* by whatever this CPU did since it ran a guest */
-	ran = run_vcpu(cpu, vcpu, &is_blocked);
+	start = tsc_now();
+	run_vcpu(cpu, vcpu, &is_blocked);
 	lock_take(&run->lock);
-	sched_charge(&run->queue, ran, tsc_now());
+	/* Its exits count, too: else a guest that makes dear ones takes the CPU from the others. */
+	sched_charge(&run->queue, tsc_now() - start, tsc_now());
 	/* Who posts something takes this lock after it has posted, so the last look is under it. */
 	if (is_blocked && (vcpu->vm->has_stop || !vcpu_is_wanted(vcpu)))
 		sched_block(&run->queue);

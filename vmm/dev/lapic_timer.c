@@ -8,8 +8,11 @@
 
 #define BUS_KHZ (LAPIC_BUS_HZ / 1000)
 
-/* A periodic timer of a few nanoseconds would keep the host at nothing else. */
-#define PERIOD_MIN_US 20
+/*
+ * A periodic timer of a few microseconds would keep the host at nothing else, also while a neighbour has
+ * the CPU. No system asks for less than a tenth of a millisecond, and KVM draws the line here, too.
+ */
+#define PERIOD_MIN_US 200
 
 /* count is at most 2^32 << 7 and tsc_khz below 2^25: no overflow. */
 static uint64_t tsc_of_count(const struct lapic *l, uint32_t count)

@@ -19,6 +19,7 @@ volatile int trap_vector = -1;
 volatile uint64_t trap_error, trap_cr2;
 struct trap_frame trap_regs;
 uint64_t trap_resume, trap_rsp; /* named by CATCH() */
+void (*trap_fatal)(void);
 bool irq_without_eoi;
 volatile uint64_t irq_count[256];
 void (*irq_hook)(uint8_t vector);
@@ -155,6 +156,8 @@ void trap(struct trap_frame *frame)
 		trap_resume = 0;
 		return;
 	}
+	if (trap_fatal)
+		trap_fatal();
 	print("not ok - exception ");
 	print_number(frame->vector);
 	print(" error ");

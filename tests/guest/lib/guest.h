@@ -100,6 +100,9 @@ extern volatile int trap_vector;    /* of the last exception caught */
 extern volatile uint64_t trap_error, trap_cr2;
 extern struct trap_frame trap_regs; /* as they were at the exception */
 
+/* Called, when it is not NULL, for an exception that nobody catches. */
+extern void (*trap_fatal)(void);
+
 /* Runs the instruction(s); an exception inside jumps behind them. */
 #define CATCH(...)                                                                    \
 	({                                                                            \

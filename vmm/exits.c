@@ -60,7 +60,10 @@ static enum exit_next exit_nothing(struct vcpu *vcpu, const struct vm_exit *exit
 static enum exit_next exit_irq(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	(void)vcpu;
-	irq_dispatch(exit->irq.vector);
+	if (exit->irq.vector)
+		irq_dispatch(exit->irq.vector);
+	else /* still pending */
+		__asm__ volatile("sti; nop; cli" : : : "memory");
 	return NEXT_RESUME;
 }
 
@@ -242,6 +245,14 @@ static enum exit_next exit_cr_write(struct vcpu *vcpu, const struct vm_exit *exi
 	}
 }
 
+static enum exit_next exit_cr_read(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	if (exit->cr.nr != 4)
+		return NEXT_STOP_GUEST;
+	virt->reg_set(vcpu, exit->cr.reg, virt->reg_get(vcpu, REG_CR4));
+	return NEXT_SKIP_INSN;
+}
+
 static bool xcr0_is_possible(uint64_t xcr0)
 {
 	if (xcr0 & ~cpuid_xcr0_valid(&cpuid_host_policy))
@@ -310,7 +321,7 @@ static const struct {
 	[EXIT_RDMSR] = {"rdmsr", exit_rdmsr},
 	[EXIT_WRMSR] = {"wrmsr", exit_wrmsr},
 	[EXIT_CR_WRITE] = {"cr write", exit_cr_write},
-	[EXIT_CR_READ] = {"cr read", exit_crash},
+	[EXIT_CR_READ] = {"cr read", exit_cr_read},
 	[EXIT_XSETBV] = {"xsetbv", exit_xsetbv},
 	[EXIT_WBINVD] = {"wbinvd", exit_wbinvd},
 	[EXIT_HYPERCALL] = {"hypercall", exit_hypercall},

@@ -155,19 +155,26 @@ static uint64_t get_seg_base(void *arg, enum guest_seg seg)
 
 /* ---- MMIO ---- */
 
-static enum hv_err fetch(struct access_ctx *ctx, struct insn *insn, uint8_t bytes[INSN_MAX_BYTES], size_t *len)
+static enum hv_err fetch(struct access_ctx *ctx, uint8_t bytes[INSN_MAX_BYTES], size_t *len,
+			 enum insn_mode *mode)
 {
 	struct vcpu *vcpu = ctx->vcpu;
 	struct guest_segment cs;
 	enum hv_err err;
 
 	virt->seg_get(vcpu, SEG_CS, &cs);
+	*mode = insn_mode_of(ctx->walk.efer, cs.attr);
 	err = walk_fetch(&vcpu->vm->mem, &ctx->walk, cs.base + virt->reg_get(vcpu, REG_RIP), bytes, len,
 			 &ctx->fault);
 	ctx->has_fault = err == HV_EPROTO;
-	if (err != HV_OK)
-		return err;
-	return insn_decode(bytes, *len, insn_mode_of(ctx->walk.efer, cs.attr), insn);
+	return err;
+}
+
+bool guest_fetch(struct vcpu *vcpu, uint8_t bytes[INSN_MAX_BYTES], size_t *len, enum insn_mode *mode)
+{
+	struct access_ctx ctx = {.vcpu = vcpu, .walk = walk_state_of(vcpu)};
+
+	return fetch(&ctx, bytes, len, mode) == HV_OK;
 }
 
 /* What a fault of the guest's own making becomes; false when it was none. */
@@ -199,6 +206,7 @@ enum guest_insn guest_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
 	struct emu_cpu cpu = {.arg = &ctx, .reg_get = get_reg, .reg_set = set_reg, .seg_base = get_seg_base,
 			      .access = access};
 	uint8_t bytes[INSN_MAX_BYTES];
+	enum insn_mode mode;
 	struct insn insn;
 	size_t len = 0;
 	bool is_done;
@@ -206,7 +214,9 @@ enum guest_insn guest_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
 
 	if (exit->mmio.is_fetch)
 		return GUEST_INSN_STUCK;
-	err = fetch(&ctx, &insn, bytes, &len);
+	err = fetch(&ctx, bytes, &len, &mode);
+	if (err == HV_OK)
+		err = insn_decode(bytes, len, mode, &insn);
 	if (err == HV_OK)
 		err = emulate(&insn, &cpu, MAX_REPS, &is_done);
 	if (err != HV_OK) {

@@ -3,6 +3,7 @@
 #ifndef VMM_GUEST_ACCESS_H
 #define VMM_GUEST_ACCESS_H
 
+#include "vmm/insn.h"
 #include "vmm/vm.h"
 
 enum guest_insn {
@@ -16,5 +17,8 @@ enum guest_insn guest_mmio(struct vcpu *vcpu, const struct vm_exit *exit);
 
 /* guest_string_io - INS or OUTS. True: done, move RIP on. False: run it again, or a fault was raised. */
 bool guest_string_io(struct vcpu *vcpu, const struct vm_exit *exit);
+
+/* guest_fetch - the bytes at RIP, as far as they can be had, and how to read them. False: none. */
+bool guest_fetch(struct vcpu *vcpu, uint8_t bytes[INSN_MAX_BYTES], size_t *len, enum insn_mode *mode);
 
 #endif

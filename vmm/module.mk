@@ -53,6 +53,13 @@ pure-y += vmm/vmx/vmx_ctl.c vmm/vmx/vmx_decode.c
 # on the way of every exit: no frame pointer, which nobody follows there, and nothing that could overrun
 FLAGS_vmm/vmx/vmx_fast := -fomit-frame-pointer -fno-stack-protector
 
+# AMD-V
+svm-pure := vmm/svm/svm_ctl.c vmm/svm/svm_asid.c vmm/svm/svm_decode.c vmm/svm/svm_insn.c vmm/svm/svm_check.c
+kernel-y += $(svm-pure) vmm/svm/svm.c vmm/svm/svm_vmcb.c vmm/svm/svm_state.c vmm/svm/svm_event.c \
+        vmm/svm/svm_fast.c vmm/svm/svm_enter.S
+pure-y += $(svm-pure)
+FLAGS_vmm/svm/svm_fast := -fomit-frame-pointer -fno-stack-protector
+
 # the agent's VM, with its image
 kernel-y += vmm/agent_vm.c vmm/agent_image.S
 $(B)/kernel/vmm/agent_image.o: $(B)/agent/agent.elf

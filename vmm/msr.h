@@ -61,6 +61,7 @@ MUST_CHECK bool msr_store_write(uint64_t *store, const struct msr_row *row, uint
 
 #define MSR_IA32_TSC	    0x10u
 #define MSR_IA32_TSC_ADJUST 0x3bu
+#define MSR_IA32_PAT	    0x277u
 #define MSR_IA32_EFER	    0xc0000080u
 
 #endif

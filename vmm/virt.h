@@ -109,7 +109,7 @@ struct virt_caps {
 	bool has_1g;	/* 1 GiB nested pages */
 	bool has_tsc_scaling;
 	uint8_t gpa_bits;
-	uint64_t cr4_guest_owned; /* bits that a guest's MOV to CR4 changes without an exit */
+	uint64_t cr4_guest_owned; /* bits of CR4 that a guest may change; MCE is not among them */
 	char features[160]; /* words for the boot log and the node's report */
 };
 
@@ -168,6 +168,6 @@ struct virt_ops {
 extern const struct virt_ops *virt; /* chosen at boot */
 extern struct virt_caps virt_caps;
 
-extern const struct virt_ops vmx_ops;
+extern const struct virt_ops vmx_ops, svm_ops;
 
 #endif

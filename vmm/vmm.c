@@ -22,7 +22,7 @@
 const struct virt_ops *virt;
 struct virt_caps virt_caps;
 
-static const struct virt_ops *const backends[] = {&vmx_ops};
+static const struct virt_ops *const backends[] = {&vmx_ops, &svm_ops};
 
 static void panic_note(void)
 {

@@ -6,6 +6,10 @@
  */
 #include "tools/controller/server.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <openssl/err.h>
 
 #include "tools/controller/say.h"
@@ -16,6 +20,22 @@ static int take_any(int ok, X509_STORE_CTX *ctx)
 	(void)ok;
 	(void)ctx;
 	return 1;
+}
+
+/* A client that gives up says why in an alert; nothing else of it reaches anybody. */
+static void on_info(const SSL *ssl, int where, int code)
+{
+	char peer[INET6_ADDRSTRLEN + 8] = "a client";
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if ((where & SSL_CB_READ_ALERT) != SSL_CB_READ_ALERT || code >> 8 != SSL3_AL_FATAL)
+		return;
+	if (getpeername(SSL_get_fd(ssl), (struct sockaddr *)&address, &len) == 0)
+		(void)getnameinfo((struct sockaddr *)&address, len, peer, sizeof(peer), NULL, 0,
+				  NI_NUMERICHOST);
+	say_warn("tls", "%s does not trust this controller's certificate or its TLS: %s", peer,
+		 SSL_alert_desc_string_long(code));
 }
 
 static SSL_CTX *make_context(const struct ca *ca, X509 *cert, EVP_PKEY *key)
@@ -32,6 +52,7 @@ static SSL_CTX *make_context(const struct ca *ca, X509 *cert, EVP_PKEY *key)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, take_any);
+	SSL_CTX_set_info_callback(ctx, on_info);
 	if (SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
 	    SSL_CTX_use_certificate(ctx, cert) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
 	    SSL_CTX_add_client_CA(ctx, ca->cert) == 1)

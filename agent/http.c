@@ -192,7 +192,10 @@ enum http_progress http_feed(struct http_reader *r, const uint8_t *bytes, size_t
 	}
 	if (err == HPE_OK)
 		return HTTP_MORE;
-	if (!r->why)
-		r->why = llhttp_errno_name(err);
+	if (!r->why) {
+		snprintf(r->why_text, sizeof(r->why_text), "the answer is not HTTP (%s)",
+			 llhttp_errno_name(err));
+		r->why = r->why_text;
+	}
 	return HTTP_FAILED;
 }

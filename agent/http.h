@@ -45,6 +45,7 @@ struct http_reader {
 	bool has_offset;
 	uint64_t offset; /* X-Billet-Offset */
 	const char *why; /* of HTTP_FAILED */
+	char why_text[64];
 
 	/* Its own. */
 	llhttp_t parser;

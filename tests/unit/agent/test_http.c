@@ -151,7 +151,7 @@ static void refuses_what_is_not_clear(void **state)
 		"HPE_");
 	refuses("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "HPE_");
 	refuses("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", "HPE_");
-	refuses("SSH-2.0-x\r\n", "HPE_");
+	refuses("SSH-2.0-x\r\n", "not HTTP (HPE_INVALID_CONSTANT)");
 	refuses("HTTP/1.1 206 P\r\nContent-Length: 1\r\nContent-Range: bytes 5-4/9\r\n\r\n",
 		"Content-Range");
 	refuses("HTTP/1.1 206 P\r\nContent-Length: 1\r\nContent-Range: bytes 0-9/9\r\n\r\n",

@@ -29,7 +29,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, make_iso  # noqa: E402,F401
+from machine import Machine, in_debian13  # noqa: E402,F401
 
 HOST = "10.0.2.2"  # slirp's name for this machine's loopback
 BEAT = REPO / "build/guest-tests/beat.bzimage"
@@ -326,6 +326,12 @@ class Site:
                        lambda: [r for r in self.controller.records(vm) if r["final"]])
         equal(len(finals), 1, f"final records of {name}")
         return finals[0]
+
+    def clear(self):
+        """No VMs any more: what a failed test left behind."""
+        for vm in self.controller.ok("GET", "/v1/vms")["items"]:
+            self.controller.ok("DELETE", f"/v1/vms/{vm['id']}", status=204)
+        until("the node has no VMs", 60, lambda: self.node()["applied_generation"] == self.node()["generation"])
 
     def check_ledger(self, vm, final):
         """What the node counted last, what was stored and what is charged are one."""

@@ -33,6 +33,7 @@ static void undefined(void)
 	IS_UD("getsec");
 	IS_UD("monitor");
 	IS_UD("mwait");
+	EXPECT_EQ(CATCH(__asm__ volatile("rdpmc" : : "c"(0) : "rax", "rdx")), GP, "RDPMC without counters is #GP");
 	IS_UD("rsm");
 	IS_UD("xsetbv"); /* CR4.OSXSAVE is off */
 }
@@ -109,6 +110,8 @@ static void single_step(void)
 	uint64_t dr6;
 
 	EXPECT_EQ(STEP_OVER("movl %%eax, %%ecx"), 0, "TF traps after one plain instruction");
+	EXPECT_EQ(STEP_OVER("cpuid"), 0, "TF traps right after CPUID, which exits");
+	EXPECT_EQ(STEP_OVER("inb %%dx, %%al"), 0, "TF traps right after IN, which exits");
 	EXPECT_EQ(STEP_OVER("wbinvd"), 0, "TF traps right after WBINVD, which exits");
 	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
 	EXPECT(dr6 & 1 << 14, "and DR6 says single step");

@@ -10,6 +10,7 @@ CPU_WITHOUT_APICV = "corei7_ivy_bridge_3770k"
 EOI_ROUNDS = 1000
 MEMORY_MIB = 64
 
+RAN = r"guest: debug: \"\S+\": ran (\d+) us of (\d+) us$"  # the last line about a guest
 OFF, AUTO = "guests=only mitigations=off", "guests=only"
 
 # name in the guest: name, KVM's ticks with mitigations=off and by default, goal
@@ -50,9 +51,10 @@ def guest_exits(text, guest):
 
 def run(modules, cpu=None, cmdline=AUTO):
     iso = bochs.FOLDER / "guests.iso"
-    bochs.make_iso(iso, modules, cmdline)
+    bochs.make_iso(iso, modules, f"{cmdline} log=debug")
     with bochs.machines.Machine("bochs", iso=iso, cpus=1, mem_mib=MEM_MIB, cpu=cpu) as machine:
-        machine.wait_power_off(TIMEOUT_S)
+        for _ in modules:
+            machine.wait_serial(RAN, TIMEOUT_S)
         return machine.serial_text()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import tap  # noqa: E402
-from nodesite import BEAT, REPO, Site, check, equal, until  # noqa: E402
+from nodesite import BEAT, COUNTERS, REPO, Site, check, equal, until  # noqa: E402
 
 ROUNDS = 8
 LATE_MOST_US = 250000  # beside an agent that computes, on one CPU
@@ -236,6 +236,34 @@ def an_image_whose_hash_is_wrong_starts_no_guest(s):
     check("control: vm" not in s.site.serial().split("SHA-256 is wrong")[1], "a VM was made")
     s.site.controller.ok("DELETE", "/v1/vms/web1", status=204)
     equal(free_pages(s), s.free, "MiB free as the node says")
+
+
+@cleanly
+def a_node_that_lost_its_power_comes_back_with_its_guests(s):
+    vm = s.site.vm("web1")
+    s.site.until_state("web1", "running")
+    s.site.console("web1").until(r"^beat 10 late")
+    s.site.do("web1", "pause")  # a record of what it used until here
+    s.site.until_state("web1", "paused")
+    until("a record", 30, lambda: int((s.site.controller.used("web1") or {"vcpu_alloc_ns": 0})["vcpu_alloc_ns"]) > 10**9)
+    s.site.do("web1", "resume")
+    s.site.until_state("web1", "running")
+    node, records = s.site.node(), s.site.controller.records(vm["id"])
+    s.site.shut()
+    s.site.boot(conf=(s.site.folder / "node.conf").read_text())
+    until("web1 is running anew", 60, lambda: s.site.node()["boot_id"] != node["boot_id"] and
+          s.site.show("web1")["state"] == "running")
+    equal(s.site.node()["id"], node["id"], "the node")
+    s.site.console("web1").until(r"^beat 10 late")
+    s.site.delete("web1")
+    after = s.site.controller.records(vm["id"])
+    equal([r for r in after if r["boot_id"] == node["boot_id"]][:len(records)], records, "records of the first boot")
+    used = s.site.controller.used(vm["id"])
+    for counter in COUNTERS:
+        last = {}
+        for record in after:
+            last[record["boot_id"]] = max(last.get(record["boot_id"], 0), int(record[counter]))
+        equal(int(used[counter]), sum(last.values()), f"ledger and the counters of {len(last)} boots, {counter}")
 
 
 def main():

@@ -30,8 +30,7 @@ static void read_certificate(const char *body, size_t len, struct enrol_answer *
 		out->next = ENROL_DONE;
 		return;
 	}
-	snprintf(out->text, sizeof(out->text), "the controller's answer is wrong: %s %s", err.field,
-		 err.message);
+	snprintf(out->text, sizeof(out->text), "the controller's answer is wrong: %s", err.message);
 }
 
 static void read_pending(const char *body, size_t len, struct enrol_answer *out)
@@ -41,8 +40,8 @@ static void read_pending(const char *body, size_t len, struct enrol_answer *out)
 
 	if (schema_decode(&enroll_pending_schema, body, len, (struct proto_scratch){0}, &pending,
 			  &err) != PROTO_OK) {
-		snprintf(out->text, sizeof(out->text), "the controller's answer is wrong: %s %s",
-			 err.field, err.message);
+		snprintf(out->text, sizeof(out->text), "the controller's answer is wrong: %s",
+			 err.message);
 		return;
 	}
 	out->next = ENROL_PENDING;

@@ -27,13 +27,12 @@ static void trouble(struct node *n, const char *text)
 static void take_document(struct node *n, const char *json, size_t len)
 {
 	struct proto_error err = {0};
-	char text[sizeof(err.field) + sizeof(err.message) + 64];
+	char text[sizeof(err.message) + 64];
 
 	if (schema_decode(&desired_schema, json, len, (struct proto_scratch){0}, &n->incoming,
 			  &err) != PROTO_OK ||
 	    message_check_desired(&n->incoming, n->id.node_id, &err) != PROTO_OK) {
-		snprintf(text, sizeof(text), "document refused, nothing changed: %s %s", err.field,
-			 err.message);
+		snprintf(text, sizeof(text), "document refused, nothing changed: %s", err.message);
 		trouble(n, text);
 		node_add_event(n, EVENT_ERROR, "", "desired_refused", text);
 		pace_fail(&n->desired_pace);

@@ -56,8 +56,7 @@ static void accepted(struct node *n, const char *json, size_t len)
 
 	if (schema_decode(&report_reply_schema, json, len, (struct proto_scratch){0}, &reply,
 			  &err) != PROTO_OK) {
-		log_warn("report", "the controller's answer is wrong: %s %s", err.field,
-			 err.message);
+		log_warn("report", "the controller's answer is wrong: %s", err.message);
 		pace_fail(&n->report_pace);
 		return;
 	}

@@ -385,7 +385,7 @@ BAD_ANSWERS = {
                                 "enrol: the body was refused"),
     "broken_json": ([json_answer(201, b'{"node_id": "node_')], "enrol: the controller's answer is wrong"),
     "deep_json": ([json_answer(201, b"[" * 500000)], "enrol: the controller's answer is wrong"),
-    "a_wrong_type": ([json_answer(201, b'{"node_id": 5, "certificate": [], "ca": {}}')], "enrol: the controller's answer is wrong: node_id"),
+    "a_wrong_type": ([json_answer(201, b'{"node_id": 5, "certificate": [], "ca": {}}')], "enrol: the controller's answer is wrong: 'node_id'"),
     "a_certificate_that_is_none": ([json_answer(201, b'{"node_id":"node_5f1d6a7c00aa31be","certificate":"C","ca":"A","expires_ms":"3",'
                                                 b'"renew_ms":"2","time_ms":"1700000000000"}')],
                                    "enrolling anew: the certificate that the controller issued cannot be read"),

@@ -144,16 +144,16 @@ def wrong_documents(s):
     boot = {"kind": "linux", "kernel": no_such, "cmdline": ""}
     return {
         "for another node": (lambda d: d.__setitem__("node_id", "node_0000000000000000"),
-                             rf"nothing changed: node_id .*is for node node_0000000000000000, this is {NODE}"),
-        "without a generation": (lambda d: d.pop("generation"), "nothing changed: generation"),
-        "with no vCPU": (put("vcpus", 0), r"nothing changed: vms\[0\]\.vcpus"),
-        "with 33 vCPUs": (put("vcpus", 33), r"nothing changed: vms\[0\]\.vcpus"),
-        "with odd memory": (put("memory_mib", 33), r"nothing changed: vms\[0\]\.memory_mib"),
-        "with a name twice": (lambda d: d["vms"].append(vm(s, OTHER)), r"nothing changed: vms\[1\]\.name"),
-        "with an id twice": (lambda d: d["vms"].append(vm(s, name="web2")), r"nothing changed: vms\[1\]\.id"),
-        "with an image that it does not list": (put("boot", boot), r"nothing changed: vms\[0\]\.boot\.kernel"),
+                             rf"nothing changed: the desired state is for node node_0000000000000000, this is {NODE}"),
+        "without a generation": (lambda d: d.pop("generation"), "nothing changed: 'generation' is missing"),
+        "with no vCPU": (put("vcpus", 0), r"nothing changed: 'vms\[0\]\.vcpus'"),
+        "with 33 vCPUs": (put("vcpus", 33), r"nothing changed: 'vms\[0\]\.vcpus'"),
+        "with odd memory": (put("memory_mib", 33), r"nothing changed: 'vms\[0\]\.memory_mib'"),
+        "with a name twice": (lambda d: d["vms"].append(vm(s, OTHER)), r"nothing changed: 'vms\[1\]\.name'"),
+        "with an id twice": (lambda d: d["vms"].append(vm(s, name="web2")), r"nothing changed: 'vms\[1\]\.id'"),
+        "with an image that it does not list": (put("boot", boot), r"nothing changed: 'vms\[0\]\.boot\.kernel'"),
         "with an unknown way to boot": (put("boot", {**boot, "kind": "punch-cards"}),
-                                        r"nothing changed: vms\[0\]\.boot\.kind"),
+                                        r"nothing changed: 'vms\[0\]\.boot\.kind'"),
     }
 
 

@@ -21,7 +21,7 @@ TIMEOUT_S = 120
 
 def boot(emulator, after="", **options):
     cmdline = "log=info panic=poweroff" + (f" after-boot={after}" if after else "")
-    return Machine(emulator, kernel=KERNEL, cmdline=cmdline, **options)
+    return Machine(emulator, kernel=KERNEL, cmdline=cmdline, **{"cpus": 2, **options})
 
 
 def expect(condition, what):

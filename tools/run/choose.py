@@ -7,17 +7,12 @@ them: leaf 1, ECX bit 5 is VMX.
 import ctypes
 import fcntl
 import os
-import re
 import struct
-import threading
-import time
-import tty
 
 from machine import Machine
 
 NAMES = {"kvm": "QEMU/KVM", "bochs": "Bochs"}
 CMDLINES = {"kvm": "log=info apicv=on", "bochs": "log=info"}  # the kernel's; machine.py adds to an emulated one's
-CPUS = 2
 MEM_MIB = 1024
 
 KVM_GET_SUPPORTED_CPUID = 0xC008AE05
@@ -58,35 +53,8 @@ def machine():
         os.close(fd)
 
 
-class KvmMachine(Machine):
-    def _qemu(self):
-        return ["kvm" if word == "tcg" else word for word in super()._qemu()]
-
-
-class BochsMachine(Machine):
-    """Bochs draws its screen on a pseudo-terminal, and stands still when nobody reads that: after
-    seven minutes of a blinking cursor it would be full."""
-
-    def start(self):
-        super().start()
-        threading.Thread(target=self._look_at_screen, daemon=True).start()
-        return self
-
-    def _look_at_screen(self):
-        output = self.folder / "output.txt"
-        try:
-            while not (found := re.search(rb'connected to screen "(/dev/pts/\d+)"', output.read_bytes())):
-                time.sleep(0.2)
-            screen = os.open(found[1], os.O_RDWR | os.O_NOCTTY)
-            tty.setraw(screen)
-            while os.read(screen, 65536):
-                pass
-        except OSError:
-            pass  # the machine has ended, and its folder and screen with it
-
-
 def make(kind, iso, serial):
     """A machine, not started: with a network, on which it sees us as 10.0.2.2."""
     if kind == "kvm":
-        return KvmMachine("qemu", iso=iso, cpu="host", cpus=CPUS, mem_mib=MEM_MIB, serial=serial, net=[])
-    return BochsMachine("bochs", iso=iso, cpus=CPUS, mem_mib=MEM_MIB, serial=serial, net=[])
+        return Machine("qemu", iso=iso, accel="kvm", cpu="host", mem_mib=MEM_MIB, serial=serial, net=[])
+    return Machine("bochs", iso=iso, mem_mib=MEM_MIB, serial=serial, net=[])

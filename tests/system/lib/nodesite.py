@@ -7,8 +7,8 @@
         site.until_state("web1", "running")
 
 The node reaches the controller through Wire, so its address stays when billetd is killed and
-restarted. Times are of the wall clock unless a name says machine time: Bochs keeps its clock from
-running ahead of ours, but it may fall behind.
+restarted. Times are of the wall clock; Bochs keeps its own from running ahead of ours, but it may
+fall behind. With BILLET_KEEP in the environment the site's folder, with its logs, stays.
 """
 import hashlib
 import http.client
@@ -81,7 +81,7 @@ class Wire:
         self.accepting = socket.create_server(("127.0.0.1", 0))
         self.port = self.accepting.getsockname()[1]
         self.pairs, self.lock = [], threading.Lock()
-        self.is_open, self.nr_accepted = True, 0
+        self.is_open = True
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -90,7 +90,6 @@ class Wire:
                 near, _ = self.accepting.accept()
             except OSError:
                 return
-            self.nr_accepted += 1
             try:
                 if self.condition == Wire.REFUSES or self.to is None:
                     raise OSError
@@ -229,13 +228,13 @@ class Controller:
 
 
 class Site:
-    """See the head of this file. keep: leave the folder, and say where it is."""
+    """See the head of this file."""
 
     def __init__(self, *options, keep="BILLET_KEEP" in os.environ):
         base = REPO / "build/sites"
         base.mkdir(parents=True, exist_ok=True)
         self.folder, self.keep = Path(tempfile.mkdtemp(dir=base)), keep
-        self.machine, self.kept_serials = None, []
+        self.machine = None
         self.controller = Controller(self.folder, *options)
         self.wire = Wire()
         self.wire.to = self.controller.port
@@ -265,7 +264,7 @@ class Site:
         path = self.folder / "node.conf"
         path.write_text(conf or self.configuration(extra=extra))
         self.machine = Machine("bochs", kernel=REPO / "build/billet.elf", cmdline=cmdline, node_conf=path,
-                               serial=self.folder / "node.log", net=[], **options)
+                               serial=self.folder / "node.log", net=[], **{"cpus": 2, **options})
         self.machine.start()
         if wait:
             self.wait(r"report: first report accepted", 120)
@@ -287,12 +286,6 @@ class Site:
     def node(self):
         nodes = self.controller.ok("GET", "/v1/nodes")["items"]
         return nodes[0] if nodes else None
-
-    def machine_time(self, at=None):
-        """Seconds of the node's clock at a place in its log; the last line's when none is given."""
-        text = self.serial()
-        stamps = re.findall(r"^\[ *(\d+\.\d+)\]", text[:at] if at is not None else text, re.MULTILINE)
-        return float(stamps[-1])
 
     # ---- VMs ------------------------------------------------------------------------------------
 

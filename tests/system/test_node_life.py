@@ -266,6 +266,25 @@ def a_node_that_lost_its_power_comes_back_with_its_guests(s):
         equal(int(used[counter]), sum(last.values()), f"ledger and the counters of {len(last)} boots, {counter}")
 
 
+@cleanly
+def an_agent_that_keeps_breaking_leaves_no_vm_half_made(s):
+    conf = (s.site.folder / "node.conf").read_text()
+    s.site.shut()
+    s.site.boot(conf=conf.replace("hostname = node1", "hostname = node1\ntest_fault = crash@8, crash@12, hang@16, crash@21"))
+    s.site.vm("keeps-the-image")
+    nr_made = 0
+    while s.site.serial().count("on purpose") < 4:
+        made = [s.site.vm(f"web{at}") for at in range(2)]
+        for vm in made:
+            s.site.until_state(vm["name"], "running")
+        for vm in made:
+            s.site.check_ledger(vm["id"], s.site.delete(vm["name"]))
+        nr_made += len(made)
+    tap.note(f"{nr_made} VMs made and deleted meanwhile")
+    s.site.delete("keeps-the-image")
+    equal(free_pages(s), s.free, "MiB free as the node says")
+
+
 def main():
     s = State()
     with Site() as s.site:

@@ -16,7 +16,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import tap  # noqa: E402
 from fakecontroller import Authority  # noqa: E402
-from nodesite import REPO, Site, Machine, check, equal, in_debian13, until  # noqa: E402
+from nodesite import REPO, Site, check, equal, until  # noqa: E402
+from machine import Machine, in_debian13  # noqa: E402
 
 KERNEL = REPO / "build/billet.elf"
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"

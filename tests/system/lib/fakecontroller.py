@@ -25,8 +25,8 @@ class Authority:
     def __init__(self, folder):
         self.at = Path(folder)
         self.at.mkdir(parents=True, exist_ok=True)
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *ALWAYS, "-subj", "/CN=Test CA",
-                "-keyout", self.at / "ca.key", "-out", self.at / "ca.crt")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *ALWAYS,
+                "-subj", "/CN=Test CA", "-keyout", self.at / "ca.key", "-out", self.at / "ca.crt")
         self.pem = (self.at / "ca.crt").read_text()
 
     def sign(self, csr, *options):

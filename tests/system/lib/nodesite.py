@@ -29,7 +29,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, in_debian13  # noqa: E402,F401
+from machine import Machine  # noqa: E402
 
 HOST = "10.0.2.2"  # slirp's name for this machine's loopback
 BEAT = REPO / "build/guest-tests/beat.bzimage"

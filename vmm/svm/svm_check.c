@@ -13,7 +13,7 @@
 #define MSRPM_BYTES 8192ull
 #define IOPM_BYTES  12288ull
 
-static const char *check_registers(const struct vmcb_save *s)
+static const char *check_registers(const struct vmcb_save *s, uint8_t phys_bits)
 {
 	bool is_long = (s->efer & EFER_LME) && (s->cr0 & CR0_PG);
 
@@ -23,6 +23,8 @@ static const char *check_registers(const struct vmcb_save *s)
 		return "CR0.NW is set without CR0.CD";
 	if (s->cr0 >> 32)
 		return "CR0 has bits above 31";
+	if (is_long && s->cr3 >> phys_bits)
+		return "CR3 lies beyond physical memory";
 	if (s->dr6 >> 32 || s->dr7 >> 32)
 		return "DR6 or DR7 has bits above 31";
 	if (is_long && !(s->cr4 & CR4_PAE))
@@ -62,7 +64,7 @@ static const char *check_controls(const struct vmcb_control *c, uint8_t phys_bit
 
 const char *svm_check(const struct vmcb *vmcb, uint8_t phys_bits)
 {
-	const char *why = check_registers(&vmcb->save);
+	const char *why = check_registers(&vmcb->save, phys_bits);
 
 	return why ? why : check_controls(&vmcb->control, phys_bits);
 }

@@ -49,6 +49,7 @@ static void finds_what_registers_break(void **state)
 	BREAKS(save.efer, BIT(8), "EFER.SVME is clear");
 	BREAKS(save.cr0, CR0_LONG | BIT(29), "CR0.NW is set without CR0.CD");
 	BREAKS(save.cr0, CR0_LONG | BIT(32), "CR0 has bits above 31");
+	BREAKS(save.cr3, BIT(PHYS_BITS), "CR3 lies beyond physical memory");
 	BREAKS(save.dr6, BIT(32), "DR6 or DR7 has bits above 31");
 	BREAKS(save.dr7, BIT(63), "DR6 or DR7 has bits above 31");
 	BREAKS(save.cr4, 0, "long mode without CR4.PAE");

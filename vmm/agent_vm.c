@@ -57,9 +57,13 @@ const struct virtio_control_conf *agent_vm_control(void)
 
 void agent_vm_work(struct vm *vm)
 {
+	uint64_t before = __atomic_load_n(&last_request_tsc, __ATOMIC_RELAXED);
+
 	vm->has_work = false;
 	virtio_control_run(board_control(vm->board));
-	vm_agent_alive(); /* a long command is no silence of the agent's */
+	/* A long command is no silence of the agent's. */
+	if (__atomic_load_n(&last_request_tsc, __ATOMIC_RELAXED) != before)
+		vm_agent_alive();
 }
 
 bool agent_vm_event(enum ctl_event_kind kind, uint32_t vm, uint64_t value)

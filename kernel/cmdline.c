@@ -49,9 +49,29 @@ const char *cmdline_find(const char *cmdline, const char *key, char *buf, size_t
 	return found;
 }
 
+uint32_t cmdline_find_number(const char *cmdline, const char *key, uint32_t otherwise)
+{
+	char buf[12];
+	uint64_t val = 0;
+
+	if (!cmdline_find(cmdline, key, buf, sizeof(buf)) || !buf[0])
+		return otherwise;
+	for (const char *at = buf; *at; at++) {
+		if (*at < '0' || *at > '9')
+			return otherwise;
+		val = val * 10 + (uint64_t)(*at - '0');
+	}
+	return val <= UINT32_MAX ? (uint32_t)val : otherwise;
+}
+
 const char *cmdline_get(const char *key, char *buf, size_t cap)
 {
 	return cmdline_find(boot_info.cmdline, key, buf, cap);
+}
+
+uint32_t cmdline_number(const char *key, uint32_t otherwise)
+{
+	return cmdline_find_number(boot_info.cmdline, key, otherwise);
 }
 
 unsigned cmdline_choose(const char *key, const char *const *words, unsigned count, unsigned none)

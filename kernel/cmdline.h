@@ -9,6 +9,8 @@
  *                                  for tests: once the machine is up, end it in this way
  *   apicv=on|registers|off         how much of a guest's local APIC is left to the CPU, at most; default on.
  *                                  Bochs wants registers: docs/hardware.md says why
+ *   backstop=MS                    for emulators: a guest's run ends after this long at most, in 1 to 1000 ms;
+ *                                  default 0, never. Bochs wants 2: docs/hardware.md says why
  *   guests=only                    no agent: run the guests among the boot modules, then power off
  *                                  (vmm/module_guests.h)
  *   mitigations=auto|off|force     measures against side channels: those that this CPU needs; none;
@@ -30,8 +32,12 @@
  */
 const char *cmdline_find(const char *cmdline, const char *key, char *buf, size_t cap);
 
+/* cmdline_find_number - its decimal value; otherwise when there is no such key, or no number. Pure. */
+uint32_t cmdline_find_number(const char *cmdline, const char *key, uint32_t otherwise);
+
 /* The same on the command line that this machine was booted with. */
 const char *cmdline_get(const char *key, char *buf, size_t cap);
+uint32_t cmdline_number(const char *key, uint32_t otherwise);
 
 /* cmdline_choose - index of the key's value among count words; none when absent or not among them
  */

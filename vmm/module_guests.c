@@ -75,18 +75,6 @@ static bool begins_with(const struct boot_module *module, const char *word)
 	return strncmp(module->name, word, len) == 0 && (module->name[len] == ' ' || module->name[len] == '\0');
 }
 
-static uint32_t number(const char *text, const char *key, uint32_t otherwise)
-{
-	char buf[16];
-	uint32_t val = 0;
-
-	if (!cmdline_find(text, key, buf, sizeof(buf)))
-		return otherwise;
-	for (const char *at = buf; *at >= '0' && *at <= '9'; at++)
-		val = val * 10 + (uint32_t)(*at - '0');
-	return val;
-}
-
 static void read_config(const struct boot_module *module, uint32_t index)
 {
 	const char *name = module->name + strlen("guest"), *rest = strstr(module->name, " -- ");
@@ -103,10 +91,10 @@ static void read_config(const struct boot_module *module, uint32_t index)
 	if (rest)
 		words[rest - module->name] = '\0';
 	config = (struct ctl_vm_config){
-		.mem_bytes = number(words, "mem", DEFAULT_MIB) * MIB,
-		.nr_vcpus = number(words, "vcpus", 1),
-		.weight = number(words, "weight", SCHED_WEIGHT_DEFAULT),
-		.cap_percent = number(words, "cap", 0),
+		.mem_bytes = cmdline_find_number(words, "mem", DEFAULT_MIB) * MIB,
+		.nr_vcpus = cmdline_find_number(words, "vcpus", 1),
+		.weight = cmdline_find_number(words, "weight", SCHED_WEIGHT_DEFAULT),
+		.cap_percent = cmdline_find_number(words, "cap", 0),
 		.boot_kind = cmdline_find(words, "linux", buf, sizeof(buf)) ? CTL_BOOT_LINUX : CTL_BOOT_PVH,
 		.nr_nics = 1,
 		.nics = {{.mac = {0x02, 0xb1, 0x11, 0xe7, 0x01, (uint8_t)index}}},

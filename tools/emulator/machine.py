@@ -46,8 +46,8 @@ def in_debian13(command):
 
 
 # Bochs 3.0 delivers a pending virtual interrupt, whatever the guest's IF says, when a physical one
-# comes (docs/hardware.md). Machines that are emulated leave interrupt delivery to us.
-EMULATED = "apicv=registers"
+# comes, and lets IF mask interrupts that should end a guest's run (docs/hardware.md).
+EMULATED = "apicv=registers backstop=2"
 
 
 def make_iso(out, kernel, cmdline="log=info", node_conf=None):

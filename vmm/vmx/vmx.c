@@ -84,6 +84,20 @@ static enum vmx_apicv wanted_apicv(void)
 	return (enum vmx_apicv)cmdline_choose("apicv", words, ARRAY_SIZE(words), VMX_APICV_DELIVERY);
 }
 
+/* No tick where none is needed: the preemption timer is for emulators only. See vmx_backstop(). */
+static void choose_backstop(void)
+{
+	uint32_t ms = cmdline_number("backstop", 0);
+
+	if (vmx_ctl.has_preemption_timer && ms >= 1 && ms <= 1000) {
+		vmx_backstop_ticks = tsc_khz() * ms >> vmx_ctl.timer_shift;
+		return;
+	}
+	vmx_ctl.has_preemption_timer = false;
+	vmx_ctl.pin &= ~PIN_PREEMPTION_TIMER;
+	vmx_ctl.exit &= ~EXIT_CTL_SAVE_TIMER;
+}
+
 static enum hv_err vmx_probe(struct virt_caps *caps)
 {
 	char missing[256];
@@ -104,6 +118,7 @@ static enum hv_err vmx_probe(struct virt_caps *caps)
 		return err;
 	}
 	vmx_choose_entry();
+	choose_backstop();
 	caps->has_apicv = vmx_ctl.apicv == VMX_APICV_DELIVERY;
 	caps->cr4_guest_owned = CR4_OFFERED & vmx_cap.cr4_fixed1;
 	caps->has_1g = vmx_ctl.has_ept_1g;

@@ -67,6 +67,7 @@ void vmx_tsc_offset(struct vcpu *vcpu, uint64_t offset);
  * does, from the entry to the guest's next change of IF) would leave such a guest the CPU for ever.
  */
 void vmx_backstop(void);
+extern uint64_t vmx_backstop_ticks; /* of the preemption timer; fixed after probe */
 
 /* vmx_state.c */
 uint64_t vmx_reg_get(struct vcpu *vcpu, enum guest_reg reg);

@@ -27,9 +27,6 @@
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
 
-/* A guest that makes no exit, and keeps interrupts off, still comes out this often. See vmx_backstop(). */
-#define BACKSTOP_MS 2u
-
 #define PAT_RESET 0x0007040600070406ull
 
 /* CR0 bits that the guest changes without an exit. NE stays on below it, whatever it sees. */
@@ -216,10 +213,12 @@ static void write_host_state(struct cpu *cpu)
 	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_entry.exit);
 }
 
+uint64_t vmx_backstop_ticks;
+
 void vmx_backstop(void)
 {
 	if (vmx_ctl.has_preemption_timer)
-		vmwrite(VMCS_PREEMPTION_TIMER, tsc_khz() * BACKSTOP_MS >> vmx_ctl.timer_shift);
+		vmwrite(VMCS_PREEMPTION_TIMER, vmx_backstop_ticks);
 }
 
 static void write_controls(struct vcpu *vcpu)

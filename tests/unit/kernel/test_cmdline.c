@@ -59,9 +59,23 @@ static void cuts_a_long_value(void **state)
 	assert_int_equal(one[0], 0);
 }
 
+static void reads_numbers_and_nothing_else(void **state)
+{
+	(void)state;
+	assert_int_equal(cmdline_find_number("a=1 b=42 c", "b", 7), 42);
+	assert_int_equal(cmdline_find_number("a=1 b=42 c", "d", 7), 7);
+	assert_int_equal(cmdline_find_number("a=1 b=42 c", "c", 7), 7);
+	assert_int_equal(cmdline_find_number("b=4x", "b", 7), 7);
+	assert_int_equal(cmdline_find_number("b=-4", "b", 7), 7);
+	assert_int_equal(cmdline_find_number("b=4294967295", "b", 7), 4294967295u);
+	assert_int_equal(cmdline_find_number("b=4294967296", "b", 7), 7);
+	assert_int_equal(cmdline_find_number("b=99999999999999999999", "b", 7), 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_numbers_and_nothing_else),
 		cmocka_unit_test(finds_a_value_anywhere),
 		cmocka_unit_test(finds_a_word_without_a_value),
 		cmocka_unit_test(takes_the_last_of_several),

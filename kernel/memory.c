@@ -116,6 +116,9 @@ void pages_stats(struct pages_stats *out)
 	lock_release(&lock);
 }
 
+/* 128 KiB a time: a CPU that scrubs looks at what came in between the pieces. */
+#define SCRUB_ORDER 5
+
 /*
  * Past the caches, whose contents somebody may still want. One store at a time rather than one string
  * instruction: an emulator of several CPUs lets none of the others go on in the middle of that.
@@ -141,7 +144,7 @@ bool pages_scrub_some(void)
 	unsigned order;
 
 	lock_take(&lock);
-	page = buddy_take_dirty(&buddy, PAGE_ORDER_2M, &order);
+	page = buddy_take_dirty(&buddy, SCRUB_ORDER, &order);
 	lock_release(&lock);
 	if (page == BUDDY_NONE)
 		return false;

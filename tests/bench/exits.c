@@ -11,6 +11,7 @@
 #define WAKES	   400u /* more than an idle CPU has blocks to scrub in 512 MiB */
 #define WAKE_TICKS 20000u
 #define VECTOR	   0x50
+#define AUTHENTIC_AMD_EBX 0x68747541u
 
 /* [VIRTIO] "Virtio Structure PCI Capabilities", "Common configuration structure layout" */
 #define RNG_DEVICE	     0x1044
@@ -131,7 +132,10 @@ void guest_main(void)
 {
 	open_rng();
 	MEASURE("cpuid", cpuid(0, 0));
-	MEASURE("vmcall", __asm__ volatile("vmcall" : : "a"(0ull) : "memory"));
+	if (cpuid(0, 0).ebx == AUTHENTIC_AMD_EBX)
+		MEASURE("vmcall", __asm__ volatile("vmmcall" : : "a"(0ull) : "memory"));
+	else
+		MEASURE("vmcall", __asm__ volatile("vmcall" : : "a"(0ull) : "memory"));
 	MEASURE("rdmsr", rdmsr(0x1b));
 	apic_enable(false);
 	apic_write(0x320, 0x40000 | VECTOR); /* TSC-deadline mode */

@@ -93,6 +93,23 @@ void svm_vcpu_destroy(struct vcpu *vcpu)
 	vcpu->arch = NULL;
 }
 
+/* Debug registers 0 to 3; the VMCB has 6 and 7. */
+static void dr_save(uint64_t dr[4])
+{
+	__asm__ volatile("movq %%dr0, %0" : "=r"(dr[0]));
+	__asm__ volatile("movq %%dr1, %0" : "=r"(dr[1]));
+	__asm__ volatile("movq %%dr2, %0" : "=r"(dr[2]));
+	__asm__ volatile("movq %%dr3, %0" : "=r"(dr[3]));
+}
+
+static void dr_load(const uint64_t dr[4])
+{
+	__asm__ volatile("movq %0, %%dr0" : : "r"(dr[0]));
+	__asm__ volatile("movq %0, %%dr1" : : "r"(dr[1]));
+	__asm__ volatile("movq %0, %%dr2" : : "r"(dr[2]));
+	__asm__ volatile("movq %0, %%dr3" : : "r"(dr[3]));
+}
+
 static void reset_segments(struct vcpu *vcpu)
 {
 	struct guest_segment data = {.base = 0, .limit = 0xffff, .selector = 0, .attr = 0x93};
@@ -128,29 +145,13 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 	svm_reg_set(vcpu, REG_CR0, 0x60000010);
 	svm_reg_set(vcpu, REG_CR4, 0);
 	memset(svm->dr, 0, sizeof(svm->dr));
+	dr_load(svm->dr);
 	wrmsr(MSR_TSC_AUX, 0);
 	vmcb->control.lbr_ctl = 0;
 	vmcb->control.interrupt_shadow = 0;
 	svm_events_reset(svm);
 	svm_flush(vmcb);
 	vmcb->control.clean = 0;
-}
-
-/* Debug registers 0 to 3; the VMCB has 6 and 7. */
-static void dr_save(uint64_t dr[4])
-{
-	__asm__ volatile("movq %%dr0, %0" : "=r"(dr[0]));
-	__asm__ volatile("movq %%dr1, %0" : "=r"(dr[1]));
-	__asm__ volatile("movq %%dr2, %0" : "=r"(dr[2]));
-	__asm__ volatile("movq %%dr3, %0" : "=r"(dr[3]));
-}
-
-static void dr_load(const uint64_t dr[4])
-{
-	__asm__ volatile("movq %0, %%dr0" : : "r"(dr[0]));
-	__asm__ volatile("movq %0, %%dr1" : : "r"(dr[1]));
-	__asm__ volatile("movq %0, %%dr2" : : "r"(dr[2]));
-	__asm__ volatile("movq %0, %%dr3" : : "r"(dr[3]));
 }
 
 void svm_vcpu_load(struct vcpu *vcpu)

@@ -8,7 +8,8 @@
 
 The node reaches the controller through Wire, so its address stays when billetd is killed and
 restarted. Times are of the wall clock; Bochs keeps its own from running ahead of ours, but it may
-fall behind. With BILLET_KEEP in the environment the site's folder, with its logs, stays.
+fall behind. With BILLET_KEEP in the environment the site's folder, with its logs, stays; with
+BILLET_EMULATOR=qemu the node is in QEMU, on AMD-V.
 """
 import hashlib
 import http.client
@@ -31,6 +32,7 @@ REPO = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(REPO / "tools/emulator"))
 from machine import Machine  # noqa: E402
 
+EMULATOR = os.environ.get("BILLET_EMULATOR", "bochs")
 HOST = "10.0.2.2"  # slirp's name for this machine's loopback
 BEAT = REPO / "build/guest-tests/beat.bzimage"
 COUNTERS = ["vcpu_alloc_ns", "vcpu_run_ns", "mem_mib_ms", "net_rx_bytes", "net_tx_bytes", "net_rx_packets",
@@ -263,7 +265,7 @@ class Site:
         """Boot a node, and wait until the controller has its first report."""
         path = self.folder / "node.conf"
         path.write_text(conf or self.configuration(extra=extra))
-        self.machine = Machine("bochs", kernel=REPO / "build/billet.elf", cmdline=cmdline, node_conf=path,
+        self.machine = Machine(EMULATOR, kernel=REPO / "build/billet.elf", cmdline=cmdline, node_conf=path,
                                serial=self.folder / "node.log", net=[], **{"cpus": 2, **options})
         self.machine.start()
         if wait:

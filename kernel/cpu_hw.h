@@ -172,6 +172,12 @@ static inline void cpu_pause(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
+/* Let in what has been waiting with interrupts off; they are off again afterwards. */
+static inline void cpu_take_interrupts(void)
+{
+	__asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
 /* Interrupts off and stopped for good (an NMI wakes it for a moment). */
 NORETURN static inline void cpu_halt_forever(void)
 {

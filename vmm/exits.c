@@ -63,7 +63,7 @@ static enum exit_next exit_irq(struct vcpu *vcpu, const struct vm_exit *exit)
 	if (exit->irq.vector)
 		irq_dispatch(exit->irq.vector);
 	else /* still pending */
-		__asm__ volatile("sti; nop; cli" : : : "memory");
+		cpu_take_interrupts();
 	return NEXT_RESUME;
 }
 
@@ -72,7 +72,7 @@ static enum exit_next exit_preempt(struct vcpu *vcpu, const struct vm_exit *exit
 {
 	(void)vcpu;
 	(void)exit;
-	__asm__ volatile("sti; nop; cli" : : : "memory");
+	cpu_take_interrupts();
 	return NEXT_RESUME;
 }
 

@@ -323,7 +323,7 @@ static void idle(struct cpu *cpu)
 		return;
 	}
 	if (!is_kicked(cpu))
-		__asm__ volatile("sti; nop; cli" : : : "memory"); /* what came meanwhile */
+		cpu_take_interrupts();
 }
 
 NORETURN void run_forever(void)

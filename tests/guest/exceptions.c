@@ -30,6 +30,13 @@ static void undefined(void)
 	IS_UD("vmfunc");
 	IS_UD("invept (%%rbx), %%rax");
 	IS_UD("invvpid (%%rbx), %%rax");
+	IS_UD("vmrun %%rax");
+	IS_UD("vmload %%rax");
+	IS_UD("vmsave %%rax");
+	IS_UD("stgi");
+	IS_UD("clgi");
+	IS_UD("skinit %%eax");
+	IS_UD("invlpga %%rax, %%ecx");
 	IS_UD("getsec");
 	IS_UD("monitor");
 	IS_UD("mwait");

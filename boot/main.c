@@ -2,6 +2,7 @@
 /* The boot order, top to bottom. Each step may use what those above it started. */
 #include "boot/after_boot.h"
 #include "boot/multiboot2.h"
+#include "boot/nmi_shower.h"
 #include "boot/pvh.h"
 #include "drivers/drivers.h"
 #include "kernel/acpi.h"
@@ -152,6 +153,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	can_run_guests = vmm_init();
 	cpu_start_others(run);
 	log_info("boot", "up after %llu ms", time_now_ns() / NSEC_PER_MSEC);
+	nmi_shower_start();
 	after_boot();
 	run();
 }

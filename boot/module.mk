@@ -6,7 +6,7 @@ kernel-y += boot/ranges.c boot/multiboot2.c boot/pvh.c
 
 # entry and boot order
 pure-y += boot/boot_info.c
-kernel-y += boot/entry.S boot/boot_info.c boot/main.c boot/after_boot.c boot/checks.c
+kernel-y += boot/entry.S boot/boot_info.c boot/main.c boot/after_boot.c boot/nmi_shower.c boot/checks.c
 
 $(B)/billet.iso: $(B)/billet.elf tools/build/iso
 	$(call say,ISO,$@)tools/build/iso $@ $<

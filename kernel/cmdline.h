@@ -17,6 +17,7 @@
  *                                  for tests, all that it can (kernel/mitigations.h); default auto
  *   smt=auto|on|off                start only one thread of each core: where L1TF, MDS or TAA would
  *                                  let guests on one core read each other; never; always
+ *   nmi-every=MS                   for tests: two hundred NMIs to the other CPUs, so far apart
  *   test=1                         for tests: let the agent ask for faults (CTL_TEST_FAULT)
  */
 #ifndef KERNEL_CMDLINE_H

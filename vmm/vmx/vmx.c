@@ -213,7 +213,7 @@ static void deliver_again(struct vmx_vcpu *vmx)
 }
 
 /* NMIs and machine checks are this machine's; run their handlers so that IRET unblocks them. */
-static void decode_exception(struct vm_exit *exit)
+static void decode_exception(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTR_INFO);
 
@@ -223,7 +223,7 @@ static void decode_exception(struct vm_exit *exit)
 	else if (FIELD_GET(INTR_VECTOR, info) == VECTOR_MACHINE_CHECK)
 		__asm__ volatile("int $18");
 	else
-		exit->kind = EXIT_UNKNOWN;
+		vmx_give_back_exception(vcpu, info);
 }
 
 static void decode_entry_failure(struct vcpu *vcpu, struct vm_exit *exit)
@@ -245,7 +245,7 @@ static void decode(struct vcpu *vcpu, struct vm_exit *exit)
 	exit->kind = vmx_decode_reason(reason);
 	switch (reason & REASON_BASIC) {
 	case REASON_EXCEPTION_OR_NMI:
-		decode_exception(exit);
+		decode_exception(vcpu, exit);
 		return;
 	case REASON_EXTERNAL_INTERRUPT:
 		exit->irq.vector = (uint8_t)FIELD_GET(INTR_VECTOR, vmread(VMCS_EXIT_INTR_INFO));

@@ -44,6 +44,13 @@ struct vmx_vcpu {
 extern struct vmx_ctl vmx_ctl;
 extern struct vmx_cap vmx_cap;
 
+/*
+ * Exceptions that end a guest's run: machine checks, which are this machine's, and #DB and #AC, which
+ * the guest gets back. Delivering one of those two can raise it again, without end and without an
+ * instruction at which an interrupt could come in (CVE-2015-5307, CVE-2015-8104).
+ */
+#define VMX_TAKEN_EXCEPTIONS (BIT(1) | BIT(17) | BIT(18))
+
 static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
 {
 	return vcpu->arch;
@@ -79,6 +86,7 @@ bool vmx_msr_set(struct vcpu *vcpu, uint32_t index, uint64_t val);
 void vmx_skip(struct vcpu *vcpu, uint8_t insn_len);
 bool vmx_can_take(struct vcpu *vcpu, enum guest_event_kind kind);
 void vmx_inject(struct vcpu *vcpu, struct guest_event event);
+void vmx_give_back_exception(struct vcpu *vcpu, uint32_t info); /* info: of the exit */
 void vmx_want_window(struct vcpu *vcpu, enum guest_event_kind kind, bool want);
 void vmx_apicv_rvi(struct vcpu *vcpu, int rvi, int svi);
 void vmx_apicv_eoi_exits(struct vcpu *vcpu, const uint64_t vectors[4]);

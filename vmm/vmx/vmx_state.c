@@ -11,6 +11,9 @@
 #define RFLAGS_IF BIT(9)
 #define DEBUGCTL_BTF BIT(1) /* TF steps over branches only */
 #define DR6_BS	  BIT(14) /* the trap is a single step */
+#define DR6_BD	  BIT(13)
+#define DR6_MATCHES 0xfull
+#define DR7_GD	  BIT(13)
 #define EFER_LME  BIT(8)
 #define EFER_LMA  BIT(10)
 #define CR0_NW	  BIT(29)
@@ -252,6 +255,31 @@ void vmx_inject(struct vcpu *vcpu, struct guest_event event)
 	}
 	vmwrite(VMCS_ENTRY_INTR_INFO, info);
 	vmx->has_event = true;
+}
+
+/* What the CPU does to the debug registers when it delivers #DB, and has left undone for the exit. */
+static void set_debug_status(void)
+{
+	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION), dr6;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+	dr6 = (dr6 & ~DR6_MATCHES) | (qual & (DR6_MATCHES | DR6_BD | DR6_BS));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(dr6));
+	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+}
+
+void vmx_give_back_exception(struct vcpu *vcpu, uint32_t info)
+{
+	uint32_t type = (uint32_t)FIELD_GET(INTR_TYPE, info);
+
+	if (FIELD_GET(INTR_VECTOR, info) == 1)
+		set_debug_status();
+	if (info & INTR_HAS_CODE)
+		vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_EXIT_INTR_ERROR));
+	if (type == INTR_TYPE_PRIV_SW) /* INT1 */
+		vmwrite(VMCS_ENTRY_INSN_LEN, vmread(VMCS_EXIT_INSN_LEN));
+	vmwrite(VMCS_ENTRY_INTR_INFO, info & (INTR_VALID | INTR_HAS_CODE | INTR_TYPE | INTR_VECTOR));
+	vmx_of(vcpu)->has_event = true;
 }
 
 void vmx_want_window(struct vcpu *vcpu, enum guest_event_kind kind, bool want)

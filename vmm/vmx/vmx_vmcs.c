@@ -233,7 +233,7 @@ static void write_controls(struct vcpu *vcpu)
 	vmwrite(VMCS_CPU_BASED2, vmx->cpu2);
 	vmwrite(VMCS_EXIT_CONTROLS, vmx_ctl.exit);
 	vmwrite(VMCS_ENTRY_CONTROLS, vmx_ctl.entry);
-	vmwrite(VMCS_EXCEPTION_BITMAP, BIT(18)); /* machine check */
+	vmwrite(VMCS_EXCEPTION_BITMAP, VMX_TAKEN_EXCEPTIONS);
 	vmwrite(VMCS_PF_ERROR_MASK, 0);
 	vmwrite(VMCS_PF_ERROR_MATCH, 0);
 	vmwrite(VMCS_CR3_TARGET_COUNT, 0);

@@ -309,6 +309,7 @@ static enum hv_err boot(struct vm *vm, char *why)
 	for (uint32_t i = 0; i < vm->nr_vcpus; i++)
 		vcpu_request(vm->vcpus[i], VCPU_REQ_RESET);
 	vm->boots++;
+	vm->booted_ns = time_now_ns();
 	return HV_OK;
 }
 
@@ -445,6 +446,21 @@ void vm_stop(struct vm *vm, enum vm_stop_reason reason, const char *why)
 	run_stop_vm(vm);
 }
 
+/*
+ * Loading a kernel takes this CPU's time and nobody is charged for it; a guest that does nothing but
+ * reset itself must not live on that.
+ */
+#define QUICK_RESET_NS	 (100 * NSEC_PER_MSEC)
+#define QUICK_RESETS_MAX 20u
+
+static bool resets_in_a_loop(struct vm *vm)
+{
+	if (vm->stop_reason != VM_STOP_RESET && vm->stop_reason != VM_STOP_TRIPLE_FAULT)
+		return false;
+	vm->quick_resets = time_now_ns() - vm->booted_ns < QUICK_RESET_NS ? vm->quick_resets + 1 : 0;
+	return vm->quick_resets >= QUICK_RESETS_MAX;
+}
+
 static void finish_stop(struct vm *vm)
 {
 	static const enum vm_state states[] = {
@@ -460,9 +476,15 @@ static void finish_stop(struct vm *vm)
 	if (vm->stop_reason == VM_STOP_CRASH)
 		for (uint32_t i = 0; i < vm->nr_vcpus; i++)
 			exit_log_last(vm->vcpus[i]);
-	log_info("vm", "vm %u \"%s\": %s", vm->id, vm->name, vm->stop_why);
-	if (vm->is_agent)
+	if (vm->is_agent) {
 		agent_vm_restarts();
+	} else if (resets_in_a_loop(vm)) {
+		next = VM_CRASHED;
+		fmt(vm->stop_why, sizeof(vm->stop_why), "reset loop: %u times within %llu ms of its start",
+		    QUICK_RESETS_MAX, QUICK_RESET_NS / NSEC_PER_MSEC);
+		vm->quick_resets = 0;
+	}
+	log_info("vm", "vm %u \"%s\": %s", vm->id, vm->name, vm->stop_why);
 	if (next == VM_RUNNING) {
 		(void)boot_and_run(vm, why); /* what failed is in the state's reason */
 	} else {

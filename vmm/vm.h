@@ -109,6 +109,8 @@ struct vm {
 	bool is_dying; /* vm_destroy waits for whoever else looks at the VM */
 	char reason[96];
 	uint32_t boots;
+	uint64_t booted_ns;   /* uptime of the last one */
+	uint32_t quick_resets; /* in a row, each soon after the boot before it */
 	uint64_t state_since_ns;
 
 	/* usage, under lock; only grow */

@@ -81,7 +81,8 @@ bool node_init(struct node *n);
 uint64_t node_now_ms(void);
 uint64_t node_uptime_ns(const struct node *n);
 
-/* node_console_end - a VM has printed up to this offset, as the kernel said with an event or a read */
+/* node_console_end - a VM has printed up to this offset, as the kernel said with an event or a read
+ */
 void node_console_end(struct node *n, uint32_t handle, uint64_t end);
 
 /* node_work - look at what is, bring it closer to what shall be, note usage */

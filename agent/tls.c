@@ -23,10 +23,11 @@
 
 #define OPEN_TIMEOUT_MS 30000u
 #define TICKET_WAIT_MS	100u
-#define KEEP_IDLE_MS	20000u /* TCP keep-alive, so that a dead peer is noticed during a long poll \
-				*/
-#define KEEP_INTVL_MS	5000u
-#define KEEP_CNT	4u
+#define KEEP_IDLE_MS                                                                               \
+	20000u /* TCP keep-alive, so that a dead peer is noticed during a long poll                \
+		*/
+#define KEEP_INTVL_MS 5000u
+#define KEEP_CNT      4u
 
 struct tls {
 	enum tls_state state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What firmware and loader gave us, whatever they were: the one form that the rest of the kernel
- * knows. Filled by boot/ before anything else runs; read-only afterwards. All of it is hostile input
- * that has been checked: lengths lie inside their buffers, ranges do not wrap.
+ * knows. Filled by boot/ before anything else runs; read-only afterwards. All of it is hostile
+ * input that has been checked: lengths lie inside their buffers, ranges do not wrap.
  */
 #ifndef BOOT_BOOT_INFO_H
 #define BOOT_BOOT_INFO_H
@@ -32,7 +32,7 @@ struct boot_info {
 	uint32_t nr_ranges;
 	struct boot_module modules[BOOT_MODULES_MAX];
 	uint32_t nr_modules;
-	uint64_t rsdp_hpa; /* 0: search the BIOS areas */
+	uint64_t rsdp_hpa;     /* 0: search the BIOS areas */
 	uint8_t rsdp_copy[36]; /* multiboot2 hands a copy; valid when rsdp_copy_len is not 0 */
 	uint32_t rsdp_copy_len;
 };

@@ -114,7 +114,8 @@ static void read_acpi(void)
 		 acpi_info.nr_cpus);
 }
 
-/* Every CPU's end of the boot. A machine that cannot run guests waits for somebody who reads why. */
+/* Every CPU's end of the boot. A machine that cannot run guests waits for somebody who reads why.
+ */
 static void run(void)
 {
 	if (can_run_guests) {

@@ -22,7 +22,8 @@ static void log_counts(void)
 	for (uint32_t i = 1; i < cpu_count(); i++) {
 		const struct cpu_arch *arch = cpu_at(i)->arch;
 
-		log_info("nmi", "CPU %u took %llu of %u", i, (unsigned long long)arch->nmi_count, NMIS);
+		log_info("nmi", "CPU %u took %llu of %u", i, (unsigned long long)arch->nmi_count,
+			 NMIS);
 	}
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For tests: NMIs to the other CPUs while they run guests, with nmi-every=MS on the command line. */
+/* For tests: NMIs to the other CPUs while they run guests, with nmi-every=MS on the command line.
+ */
 #ifndef BOOT_NMI_SHOWER_H
 #define BOOT_NMI_SHOWER_H
 

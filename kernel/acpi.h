@@ -4,8 +4,9 @@
  * is checked against its container, checksums must hold, and a table that breaks its specification
  * is left out with a warning. Pure: reads memory only through the given map function.
  *
- * Source: [ACPI] "Root System Description Pointer (RSDP)", "Multiple APIC Description Table (MADT)",
- * "Fixed ACPI Description Table (FADT)"; [HPET] "The ACPI Description Table"; [PCIFW] "MCFG".
+ * Source: [ACPI] "Root System Description Pointer (RSDP)", "Multiple APIC Description Table
+ * (MADT)", "Fixed ACPI Description Table (FADT)"; [HPET] "The ACPI Description Table"; [PCIFW]
+ * "MCFG".
  */
 #ifndef KERNEL_ACPI_H
 #define KERNEL_ACPI_H
@@ -23,9 +24,17 @@ struct acpi_info {
 	uint32_t nr_cpus; /* enabled ones only, in table order */
 	uint32_t apic_ids[ACPI_CPUS_MAX];
 	uint32_t nr_ioapics;
-	struct { uint64_t hpa; uint32_t gsi_base; uint8_t id; } ioapics[ACPI_IOAPICS_MAX];
+	struct {
+		uint64_t hpa;
+		uint32_t gsi_base;
+		uint8_t id;
+	} ioapics[ACPI_IOAPICS_MAX];
 	uint32_t nr_overrides;
-	struct { uint8_t isa_irq; uint32_t gsi; bool is_active_low, is_level; } overrides[ACPI_OVERRIDES_MAX];
+	struct {
+		uint8_t isa_irq;
+		uint32_t gsi;
+		bool is_active_low, is_level;
+	} overrides[ACPI_OVERRIDES_MAX];
 	uint64_t hpet_hpa;	/* 0: none */
 	uint32_t pm_timer_port; /* 0: none */
 	bool pm_timer_is_32bit;
@@ -33,17 +42,23 @@ struct acpi_info {
 	uint8_t s5_slp_typa, s5_slp_typb;
 	bool has_s5; /* found \\_S5_ in the DSDT */
 	uint32_t nr_mcfg;
-	struct { uint64_t hpa; uint16_t segment; uint8_t bus_first, bus_last; } mcfg[ACPI_MCFG_MAX];
+	struct {
+		uint64_t hpa;
+		uint16_t segment;
+		uint8_t bus_first, bus_last;
+	} mcfg[ACPI_MCFG_MAX];
 	bool has_reset_reg; /* FADT reset register, in I/O space */
 	uint16_t reset_port;
 	uint8_t reset_value;
 	uint16_t nr_tables, nr_bad_tables;
 };
 
-/* Pointer to len_bytes of physical memory, or NULL when that is not memory that firmware may use. */
+/* Pointer to len_bytes of physical memory, or NULL when that is not memory that firmware may use.
+ */
 typedef const void *acpi_map_fn(void *arg, uint64_t hpa, uint64_t len_bytes);
 
-/* acpi_find_rsdp - search a copy of the BIOS areas (EBDA, 0xe0000) as [ACPI] says; 0 when not found */
+/* acpi_find_rsdp - search a copy of the BIOS areas (EBDA, 0xe0000) as [ACPI] says; 0 when not found
+ */
 uint64_t acpi_find_rsdp(acpi_map_fn *map, void *arg);
 
 /*

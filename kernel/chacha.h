@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ChaCha20 block function ([RFC8439] "The ChaCha20 Block Function"), for kernel/random.c. Pure. */
+/* The ChaCha20 block function ([RFC8439] "The ChaCha20 Block Function"), for kernel/random.c. Pure.
+ */
 #ifndef KERNEL_CHACHA_H
 #define KERNEL_CHACHA_H
 

@@ -7,16 +7,14 @@
  *   panic=reboot|halt|poweroff     what follows a panic; default reboot, after 5 s
  *   after-boot=check|poweroff|reboot|panic|assert|fault|write-text|run-data|overflow
  *                                  for tests: once the machine is up, end it in this way
- *   apicv=on|registers|off         how much of a guest's local APIC is left to the CPU, at most; default on.
- *                                  Bochs wants registers: docs/hardware.md says why
- *   backstop=MS                    for emulators: a guest's run ends after this long at most, in 1 to 1000 ms;
- *                                  default 0, never. Bochs wants 2: docs/hardware.md says why
- *   guests=only                    no agent: run the guests among the boot modules, then power off
- *                                  (vmm/module_guests.h)
- *   mitigations=auto|off|force     measures against side channels: those that this CPU needs; none;
- *                                  for tests, all that it can (kernel/mitigations.h); default auto
- *   smt=auto|on|off                start only one thread of each core: where L1TF, MDS or TAA would
- *                                  let guests on one core read each other; never; always
+ *   apicv=on|registers|off         how much of a guest's local APIC is left to the CPU, at most;
+ * default on. Bochs wants registers: docs/hardware.md says why backstop=MS                    for
+ * emulators: a guest's run ends after this long at most, in 1 to 1000 ms; default 0, never. Bochs
+ * wants 2: docs/hardware.md says why guests=only                    no agent: run the guests among
+ * the boot modules, then power off (vmm/module_guests.h) mitigations=auto|off|force     measures
+ * against side channels: those that this CPU needs; none; for tests, all that it can
+ * (kernel/mitigations.h); default auto smt=auto|on|off                start only one thread of each
+ * core: where L1TF, MDS or TAA would let guests on one core read each other; never; always
  *   nmi-every=MS                   for tests: two hundred NMIs to the other CPUs, so far apart
  *   test=1                         for tests: let the agent ask for faults (CTL_TEST_FAULT)
  */
@@ -33,7 +31,8 @@
  */
 const char *cmdline_find(const char *cmdline, const char *key, char *buf, size_t cap);
 
-/* cmdline_find_number - its decimal value; otherwise when there is no such key, or no number. Pure. */
+/* cmdline_find_number - its decimal value; otherwise when there is no such key, or no number. Pure.
+ */
 uint32_t cmdline_find_number(const char *cmdline, const char *key, uint32_t otherwise);
 
 /* The same on the command line that this machine was booted with. */

@@ -33,14 +33,15 @@ static inline struct cpu *this_cpu(void)
 	return cpu;
 }
 #endif
-uint32_t cpu_count(void);	   /* online ones; indices 0 .. count-1 */
+uint32_t cpu_count(void); /* online ones; indices 0 .. count-1 */
 struct cpu *cpu_at(uint32_t index);
-void cpu_kick(struct cpu *cpu);	   /* IPI: an exit if it runs a guest, a wake-up if it idles */
+void cpu_kick(struct cpu *cpu); /* IPI: an exit if it runs a guest, a wake-up if it idles */
 
 /* Run once on every CPU but this one, interrupts off there, and wait until all have. */
 void cpu_call_others(void (*fn)(void *arg), void *arg);
 
-/* Interrupts on and halted until one came; back with interrupts off. Returns at once when kicked. */
+/* Interrupts on and halted until one came; back with interrupts off. Returns at once when kicked.
+ */
 void cpu_idle_wait(void);
 
 #endif

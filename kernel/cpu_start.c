@@ -176,5 +176,6 @@ void cpu_start_others(void (*run)(void))
 	paging_forget_boot_tables();
 	log_info("cpu", "%u of %u CPUs online", cpu_count(), acpi_info.nr_cpus);
 	if (nr_left_out > 0)
-		log_info("cpu", "left off, for the other thread of the core is on: %u", nr_left_out);
+		log_info("cpu", "left off, for the other thread of the core is on: %u",
+			 nr_left_out);
 }

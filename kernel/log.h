@@ -2,7 +2,8 @@
 /*
  * The log: lines with a level into a ring; the UART, the screen and the agent are readers of it.
  * Module first, then what happened, values with units, one line, no newline. Any context but NMI.
- * Keys and payloads stay out. What a guest can trigger goes through vm_log(), which limits its rate.
+ * Keys and payloads stay out. What a guest can trigger goes through vm_log(), which limits its
+ * rate.
  */
 #ifndef KERNEL_LOG_H
 #define KERNEL_LOG_H
@@ -20,8 +21,8 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
 
 /*
  * One more reader, called with every finished line at or below max. A line reads
- * "[    1.234567] module: text\n", with "error: ", "warning: " or "debug: " before the text. The log
- * is locked meanwhile: a sink must not log.
+ * "[    1.234567] module: text\n", with "error: ", "warning: " or "debug: " before the text. The
+ * log is locked meanwhile: a sink must not log.
  */
 typedef void log_sink_fn(const char *line, size_t len_bytes);
 void log_add_sink(log_sink_fn *sink, enum log_level max);

@@ -120,8 +120,9 @@ void pages_stats(struct pages_stats *out)
 #define SCRUB_ORDER 5
 
 /*
- * Past the caches, whose contents somebody may still want. One store at a time rather than one string
- * instruction: an emulator of several CPUs lets none of the others go on in the middle of that.
+ * Past the caches, whose contents somebody may still want. One store at a time rather than one
+ * string instruction: an emulator of several CPUs lets none of the others go on in the middle of
+ * that.
  */
 static void scrub(void *page, size_t len_bytes)
 {
@@ -135,7 +136,10 @@ static void scrub(void *page, size_t len_bytes)
 				 :
 				 : "r"(at), "r"(0ull)
 				 : "memory");
-	__asm__ volatile("sfence" : : : "memory"); /* the zeroes, before whoever is given the page */
+	__asm__ volatile("sfence"
+			 :
+			 :
+			 : "memory"); /* the zeroes, before whoever is given the page */
 }
 
 bool pages_scrub_some(void)

@@ -36,7 +36,8 @@ struct pages_stats {
 };
 void pages_stats(struct pages_stats *out);
 
-/* pages_scrub_some - zero some of what is dirty, 128 KiB at most; false: nothing is. For idle CPUs. */
+/* pages_scrub_some - zero some of what is dirty, 128 KiB at most; false: nothing is. For idle CPUs.
+ */
 bool pages_scrub_some(void);
 
 /* The direct map. hva_of(hpa) can be followed for RAM and for nothing else. */

@@ -13,7 +13,8 @@
 
 #define KEY	4 /* where the key begins in the state */
 #define COUNTER 12
-#define TRIES	10 /* [SDM] "Random Number Generator Instructions": more failures in a row mean broken */
+#define TRIES                                                                                      \
+	10 /* [SDM] "Random Number Generator Instructions": more failures in a row mean broken */
 
 static struct lock lock;
 static uint32_t state[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
@@ -77,7 +78,8 @@ void random_init(void)
 	mix_some();
 	next(unused);
 	if (!has_rdrand && !has_rdseed)
-		log_warn("random", "this CPU has neither RDSEED nor RDRAND; keys made here are weak");
+		log_warn("random",
+			 "this CPU has neither RDSEED nor RDRAND; keys made here are weak");
 }
 
 void random_bytes(void *dst, size_t len_bytes)

@@ -4,10 +4,10 @@
  * argument, in TSC ticks; the caller holds the queue's lock.
  *
  * Every entity has a home queue. Of the runnable ones the one with the least virtual time runs;
- * virtual time grows by run time divided by weight. One that wakes starts at most a little behind the
- * others, so that sleeping saves nothing up, and preempts one that is ahead of it by more than the
- * wake-up granularity. A capped entity has a budget for each period; when it is used up it waits for
- * the next. With one runnable entity there is no slice and so no tick.
+ * virtual time grows by run time divided by weight. One that wakes starts at most a little behind
+ * the others, so that sleeping saves nothing up, and preempts one that is ahead of it by more than
+ * the wake-up granularity. A capped entity has a budget for each period; when it is used up it
+ * waits for the next. With one runnable entity there is no slice and so no tick.
  */
 #ifndef KERNEL_SCHED_H
 #define KERNEL_SCHED_H
@@ -30,7 +30,7 @@ struct sched_entity {
 	uint64_t budget;      /* ticks left in this period, when capped */
 	uint64_t debt;	      /* ticks that it ran beyond its budgets; taken off the next ones */
 	uint64_t period_end;
-	uint64_t ran;	      /* ticks, only grows */
+	uint64_t ran; /* ticks, only grows */
 };
 
 struct sched_queue {
@@ -46,23 +46,25 @@ struct sched_queue {
 void sched_queue_init(struct sched_queue *q, uint64_t tsc_khz); /* slice 10 ms, period 100 ms */
 void sched_entity_init(struct sched_entity *e, uint32_t weight, uint32_t cap_percent); /* blocked */
 
-/* Blocked to runnable (or throttled). True when the running one should give way. No-op unless blocked. */
+/* Blocked to runnable (or throttled). True when the running one should give way. No-op unless
+ * blocked. */
 bool sched_wake(struct sched_queue *q, struct sched_entity *e, uint64_t now);
 
 /*
  * sched_pick - who runs next; the one running before must have been put back or blocked
  *
- * until   when to call again at the latest: end of slice or budget, or a throttled one's new period;
- *         SCHED_NEVER when nothing asks for it
- * returns the entity, now SCHED_RUNNING; NULL: idle
+ * until   when to call again at the latest: end of slice or budget, or a throttled one's new
+ * period; SCHED_NEVER when nothing asks for it returns the entity, now SCHED_RUNNING; NULL: idle
  */
 struct sched_entity *sched_pick(struct sched_queue *q, uint64_t now, uint64_t *until);
 
 /* Charge the running one for ran ticks; it stays running. True when its slice or budget is over. */
 bool sched_charge(struct sched_queue *q, uint64_t ran, uint64_t now);
 
-void sched_put_back(struct sched_queue *q, uint64_t now); /* running one becomes runnable or throttled */
-void sched_block(struct sched_queue *q);		  /* running one becomes blocked */
-void sched_remove(struct sched_queue *q, struct sched_entity *e); /* any state but running → blocked */
+void sched_put_back(struct sched_queue *q,
+		    uint64_t now);	 /* running one becomes runnable or throttled */
+void sched_block(struct sched_queue *q); /* running one becomes blocked */
+void sched_remove(struct sched_queue *q,
+		  struct sched_entity *e); /* any state but running → blocked */
 
 #endif

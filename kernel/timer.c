@@ -30,7 +30,8 @@ bool timer_queue_move(struct timer_queue *queue, struct timer *timer, uint64_t d
 	struct list *prev = timer->queued.prev, *next = timer->queued.next;
 	bool was_first = prev == &queue->timers;
 
-	/* A guest moves its deadline at every tick of its own, mostly without passing another one. */
+	/* A guest moves its deadline at every tick of its own, mostly without passing another one.
+	 */
 	if ((was_first || timer_at(prev)->deadline_tsc <= deadline_tsc) &&
 	    (next == &queue->timers || timer_at(next)->deadline_tsc > deadline_tsc)) {
 		timer->deadline_tsc = deadline_tsc;

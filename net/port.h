@@ -25,8 +25,8 @@ struct net_counters { /* seen from the port's owner; only grow */
 struct net_port {
 	const char *name;
 	enum net_port_kind kind;
-	uint32_t network;  /* tenant network; 0 is the node's own, which the uplink is in */
-	uint8_t mac[6];	   /* a guest may send from this address only */
+	uint32_t network; /* tenant network; 0 is the node's own, which the uplink is in */
+	uint8_t mac[6];	  /* a guest may send from this address only */
 	void *owner;
 	/* A frame for the owner. False: no room, count it as dropped. */
 	bool (*deliver)(struct net_port *port, const void *frame, size_t len_bytes);
@@ -39,7 +39,8 @@ struct net_port {
 MUST_CHECK enum hv_err net_attach(struct net_port *port); /* HV_ENOMEM: all slots taken */
 void net_detach(struct net_port *port); /* when it returns no deliver() is running or will run */
 
-/* A frame from the owner. False when it was dropped (short, long, foreign source address, no room). */
+/* A frame from the owner. False when it was dropped (short, long, foreign source address, no room).
+ */
 bool net_send(struct net_port *port, const void *frame, size_t len_bytes);
 
 #endif

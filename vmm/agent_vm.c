@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent's VM and its watchdog. The agent must send any request at least every CTL_WATCHDOG_MS;
- * a timer that looks when the last one is so old resets it otherwise. Its crashes end in a triple fault or a stop,
- * which for this VM always means: boot again.
+ * a timer that looks when the last one is so old resets it otherwise. Its crashes end in a triple
+ * fault or a stop, which for this VM always means: boot again.
  */
 #include "vmm/agent_vm.h"
 
@@ -33,7 +33,8 @@ static enum hv_err read_linked(const void *ctx, uint64_t offset, void *dst, uint
 
 struct image_src agent_vm_image(void)
 {
-	return (struct image_src){.read = read_linked, .ctx = agent_image,
+	return (struct image_src){.read = read_linked,
+				  .ctx = agent_image,
 				  .size = (uint64_t)(agent_image_end - agent_image)};
 }
 
@@ -129,7 +130,8 @@ enum hv_err vm_start_agent(void)
 		.name = "agent",
 		.mem_bytes = AGENT_MEM_BYTES,
 		.nr_vcpus = 1,
-		.weight = SCHED_WEIGHT_MAX / 10, /* a tenth of a busy CPU's guests must not starve it */
+		.weight = SCHED_WEIGHT_MAX /
+			  10, /* a tenth of a busy CPU's guests must not starve it */
 		.boot_kind = CTL_BOOT_PVH,
 		.nr_nics = 1,
 	};

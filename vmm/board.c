@@ -2,7 +2,8 @@
 /*
  * The board, as rows. A new device is its own file, its rows here, and a line in module.mk.
  *
- * PCI functions have no rows of their own: they are on the bus, and their registers are in its window.
+ * PCI functions have no rows of their own: they are on the bus, and their registers are in its
+ * window.
  */
 #include "vmm/board.h"
 
@@ -27,8 +28,8 @@
 enum device { DEV_PIC, DEV_PIT, DEV_RTC, DEV_UART, DEV_IOAPIC, DEV_PM, DEV_MISC, DEV_PCI, DEVICES };
 
 static const struct vdev_ops *const device_ops[DEVICES] = {
-	[DEV_PIC] = &pic_ops,	    [DEV_PIT] = &pit_ops,     [DEV_RTC] = &rtc_ops,
-	[DEV_UART] = &uart_ops,	    [DEV_IOAPIC] = &ioapic_ops, [DEV_PM] = &acpi_pm_ops,
+	[DEV_PIC] = &pic_ops,	   [DEV_PIT] = &pit_ops,       [DEV_RTC] = &rtc_ops,
+	[DEV_UART] = &uart_ops,	   [DEV_IOAPIC] = &ioapic_ops, [DEV_PM] = &acpi_pm_ops,
 	[DEV_MISC] = &fw_misc_ops, [DEV_PCI] = &pci_host_ops,
 };
 
@@ -75,7 +76,8 @@ static void pic_output(struct vm *vm, bool is_high)
 
 /* ---- life ---- */
 
-static enum hv_err create_pci(struct vm *vm, struct board *board, const struct virtio_control_conf *control)
+static enum hv_err create_pci(struct vm *vm, struct board *board,
+			      const struct virtio_control_conf *control)
 {
 	struct pci_host *host = pci_host_of(board->devices[DEV_PCI]);
 	enum hv_err err = virtio_rng_create(vm, host);
@@ -139,7 +141,8 @@ void board_reset(struct board *board)
 
 #define PORTS 65536u
 
-static uint8_t row_of_port[PORTS]; /* index into rows, plus 1; 0: nobody's. Fixed after board_init */
+static uint8_t
+	row_of_port[PORTS]; /* index into rows, plus 1; 0: nobody's. Fixed after board_init */
 
 void board_init(void)
 {
@@ -151,7 +154,8 @@ void board_init(void)
 static const struct board_row *find_mmio(uint64_t addr, uint8_t size)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].space == SPACE_MMIO && range_fits(addr - rows[i].base, size, rows[i].len_bytes))
+		if (rows[i].space == SPACE_MMIO &&
+		    range_fits(addr - rows[i].base, size, rows[i].len_bytes))
 			return &rows[i];
 	return NULL;
 }
@@ -163,8 +167,10 @@ static const struct board_row *find_pio(uint16_t port, uint8_t size)
 
 	if (row && (size == 1 || range_fits(port - row->base, size, row->len_bytes)))
 		return row;
-	for (size_t i = 0; row && size > 1 && i < ARRAY_SIZE(rows); i++) /* rows that lie in one another */
-		if (rows[i].space == SPACE_PIO && range_fits(port - rows[i].base, size, rows[i].len_bytes))
+	for (size_t i = 0; row && size > 1 && i < ARRAY_SIZE(rows);
+	     i++) /* rows that lie in one another */
+		if (rows[i].space == SPACE_PIO &&
+		    range_fits(port - rows[i].base, size, rows[i].len_bytes))
 			return &rows[i];
 	return NULL;
 }

@@ -16,8 +16,8 @@ struct virtio_control;
  * board_create - make every device, and the NICs that vm->config asks for
  *
  * control   the agent's board has a control device; NULL for all others
- * Errors:   HV_ENOMEM; HV_EEXIST - a NIC's address is in use on its network. Nothing is left behind.
- * Context:  no lock needed: nobody has the VM yet.
+ * Errors:   HV_ENOMEM; HV_EEXIST - a NIC's address is in use on its network. Nothing is left
+ * behind. Context:  no lock needed: nobody has the VM yet.
  */
 MUST_CHECK enum hv_err board_create(struct vm *vm, const struct virtio_control_conf *control);
 void board_destroy(struct board *board); /* no vCPU runs; without vm->lock. NULL is fine */

@@ -77,9 +77,12 @@ enum hv_err boot_vm(struct vm *vm, struct boot_entry *entry, const char **why)
 		return err;
 	*why = NULL;
 	switch (vm->config.boot_kind) {
-	case CTL_BOOT_LINUX: return boot_linux(&req, entry, why);
-	case CTL_BOOT_PVH: return boot_pvh(&req, entry, why);
-	case CTL_BOOT_MULTIBOOT: return boot_multiboot(&req, entry, why);
+	case CTL_BOOT_LINUX:
+		return boot_linux(&req, entry, why);
+	case CTL_BOOT_PVH:
+		return boot_pvh(&req, entry, why);
+	case CTL_BOOT_MULTIBOOT:
+		return boot_multiboot(&req, entry, why);
 	default:
 		*why = "this boot protocol is not known here";
 		return HV_ENOTSUP;

@@ -6,7 +6,8 @@
 #include "vmm/boot_proto.h"
 #include "vmm/vm.h"
 
-/* boot_hold - take hold of the images that vm->config names, for the VM's life. HV_ENOENT fills why. */
+/* boot_hold - take hold of the images that vm->config names, for the VM's life. HV_ENOENT fills
+ * why. */
 MUST_CHECK enum hv_err boot_hold(struct vm *vm, char why[96]);
 void boot_release(struct vm *vm);
 

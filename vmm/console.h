@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VM's console: a ring of what it printed, with stream offsets that only grow, and a small queue of
- * what was typed. Pure but for its lock; any CPU.
+ * A VM's console: a ring of what it printed, with stream offsets that only grow, and a small queue
+ * of what was typed. Pure but for its lock; any CPU.
  */
 #ifndef VMM_CONSOLE_H
 #define VMM_CONSOLE_H
@@ -30,7 +30,8 @@ bool console_print(struct console *c, const uint8_t *data, size_t len_bytes);
 void console_not_told(struct console *c); /* telling it failed: the next output tries again */
 /* Bytes from *offset on (moved forward when they are gone already); returns how many. */
 size_t console_read(struct console *c, uint64_t *offset, uint8_t *dst, size_t cap_bytes);
-size_t console_type(struct console *c, const uint8_t *data, size_t len_bytes); /* how many were taken */
+size_t console_type(struct console *c, const uint8_t *data,
+		    size_t len_bytes); /* how many were taken */
 size_t console_typed(struct console *c, uint8_t *dst, size_t cap_bytes);
 
 #endif

@@ -3,7 +3,8 @@
  * The control queue: the whole authority of the agent over the machine. What is not in this table
  * cannot be done.
  *
- * It is a virtio device of the agent's board (device ID CTL_VIRTIO_ID, PCI 1af4:107f) with two queues:
+ * It is a virtio device of the agent's board (device ID CTL_VIRTIO_ID, PCI 1af4:107f) with two
+ * queues:
  *
  *   queue 0, requests   one chain each: device-readable struct ctl_request and, for commands that
  *                       carry bytes, those bytes behind it; then a device-writable struct ctl_reply
@@ -13,27 +14,27 @@
  *
  * All words little-endian, all structs of fixed size, reserved words zero. The kernel copies a
  * request once, checks the copy, then acts on the copy. Requests are handled in order, each wholly
- * before its buffer is returned. A repeated command finds its work done and says HV_EEXIST, HV_ENOENT
- * or HV_OK, and changes nothing.
+ * before its buffer is returned. A repeated command finds its work done and says HV_EEXIST,
+ * HV_ENOENT or HV_OK, and changes nothing.
  */
 #ifndef VMM_CONTROL_ABI_H
 #define VMM_CONTROL_ABI_H
 
 #include <stdint.h>
 
-#define CTL_ABI_VERSION	 1u
-#define CTL_VIRTIO_ID	 63u
+#define CTL_ABI_VERSION	   1u
+#define CTL_VIRTIO_ID	   63u
 #define CTL_QUEUE_REQUESTS 0u
 #define CTL_QUEUE_EVENTS   1u
-#define CTL_DATA_MAX	 65536u /* bytes behind one request or reply */
-#define CTL_NAME_MAX	 64u	/* with the closing zero */
-#define CTL_CMDLINE_MAX	 2048u
-#define CTL_NICS_MAX	 4u
-#define CTL_VCPUS_MAX	 32u
-#define CTL_VMS_MAX	 256u
-#define CTL_IMAGES_MAX	 64u
-#define CTL_STORE_SLOTS	 8u
-#define CTL_STORE_MAX	 65536u /* bytes in one slot */
+#define CTL_DATA_MAX	   65536u /* bytes behind one request or reply */
+#define CTL_NAME_MAX	   64u	  /* with the closing zero */
+#define CTL_CMDLINE_MAX	   2048u
+#define CTL_NICS_MAX	   4u
+#define CTL_VCPUS_MAX	   32u
+#define CTL_VMS_MAX	   256u
+#define CTL_IMAGES_MAX	   64u
+#define CTL_STORE_SLOTS	   8u
+#define CTL_STORE_MAX	   65536u /* bytes in one slot */
 
 /* The agent must send any request at least this often, or it is reset. */
 #define CTL_WATCHDOG_MS 500u
@@ -46,36 +47,42 @@ enum ctl_command {
 	CTL_LOG_READ = 5,    /* arg0 log sequence → reply.value0 next sequence, bytes */
 	CTL_RANDOM = 6,	     /* arg0 bytes wanted, at most 256 → bytes */
 	CTL_STORE_READ = 7,  /* arg0 slot → bytes; HV_ENOENT when empty */
-	CTL_STORE_WRITE = 8, /* arg0 slot; bytes replace the slot's at once, none empty it. Survives the
-				agent's resets, not (yet) the machine's */
-	CTL_LOG_WRITE = 9,   /* arg0 enum log_level; one line of text into the node's log, as "agent" */
+	CTL_STORE_WRITE = 8, /* arg0 slot; bytes replace the slot's at once, none empty it. Survives
+				the agent's resets, not (yet) the machine's */
+	CTL_LOG_WRITE =
+		9, /* arg0 enum log_level; one line of text into the node's log, as "agent" */
 	CTL_NODE_POWER = 10, /* arg0: 0 reboot, 1 power off */
 
-	CTL_IMAGE_CREATE = 16, /* arg0 size; bytes: 32 of SHA-256 → value0 image handle. HV_EEXIST: value0 is it */
+	CTL_IMAGE_CREATE = 16, /* arg0 size; bytes: 32 of SHA-256 → value0 image handle. HV_EEXIST:
+				  value0 is it */
 	CTL_IMAGE_WRITE = 17,  /* arg0 handle, arg1 offset (= bytes so far); bytes */
-	CTL_IMAGE_SEAL = 18,   /* arg0 handle: whole and verified; from now on it can be booted from */
+	CTL_IMAGE_SEAL =
+		18, /* arg0 handle: whole and verified; from now on it can be booted from */
 	CTL_IMAGE_DELETE = 19, /* arg0 handle */
 	CTL_IMAGE_LIST = 20,   /* → struct ctl_image_info[] , value0 how many */
 
-	CTL_VM_CREATE = 32,  /* bytes: struct ctl_vm_config → value0 VM handle. HV_EEXIST: value0 is it */
+	CTL_VM_CREATE =
+		32, /* bytes: struct ctl_vm_config → value0 VM handle. HV_EEXIST: value0 is it */
 	CTL_VM_START = 33,   /* arg0 handle: boot it from its images */
 	CTL_VM_STOP = 34,    /* arg0 handle, arg1: 0 at once, 1 press the power button */
 	CTL_VM_PAUSE = 35,   /* arg0 handle */
 	CTL_VM_RESUME = 36,  /* arg0 handle */
 	CTL_VM_RESET = 37,   /* arg0 handle */
-	CTL_VM_DESTROY = 38, /* arg0 handle: memory goes back; its counters stay readable until CTL_VM_FORGET */
+	CTL_VM_DESTROY = 38, /* arg0 handle: memory goes back; its counters stay readable until
+				CTL_VM_FORGET */
 	CTL_VM_FORGET = 39,  /* arg0 handle: its last counters are safe with the controller */
 	CTL_VM_LIST = 40,    /* → struct ctl_vm_info[], value0 how many */
 
-	CTL_CONSOLE_READ = 48,	/* arg0 handle, arg1 stream offset → value0 offset of the first byte, value1
-				   stream offset behind the last byte printed, bytes. After a read that left
-				   nothing the next output makes an event */
+	CTL_CONSOLE_READ = 48, /* arg0 handle, arg1 stream offset → value0 offset of the first byte,
+				  value1 stream offset behind the last byte printed, bytes. After a
+				  read that left nothing the next output makes an event */
 	CTL_CONSOLE_WRITE = 49, /* arg0 handle; bytes → value0 how many were taken */
 
-	CTL_USAGE_READ = 56, /* → struct ctl_usage[], value0 how many: a snapshot of every VM, destroyed ones
-				too; each gets the next sequence number of this boot */
-	CTL_TEST_FAULT = 63, /* arg0: 0 the agent is to be reset as if hung, … only when the kernel's command
-				line has test=1, else HV_ENOTSUP */
+	CTL_USAGE_READ =
+		56, /* → struct ctl_usage[], value0 how many: a snapshot of every VM, destroyed ones
+		       too; each gets the next sequence number of this boot */
+	CTL_TEST_FAULT = 63, /* arg0: 0 the agent is to be reset as if hung, … only when the
+				kernel's command line has test=1, else HV_ENOTSUP */
 };
 
 struct ctl_request {
@@ -101,7 +108,7 @@ enum ctl_event_kind { CTL_EVENT_VM = 1, CTL_EVENT_CONSOLE = 2, CTL_EVENT_LOG = 3
 
 struct ctl_event {
 	uint32_t kind;
-	uint32_t vm; /* handle */
+	uint32_t vm;	/* handle */
 	uint64_t value; /* VM: enum ctl_vm_state; console: stream offset of its end */
 };
 _Static_assert(sizeof(struct ctl_event) == 16, "control ABI");
@@ -111,9 +118,9 @@ struct ctl_hello {
 	uint32_t agent_restarts; /* how often the agent was reset since boot */
 	uint8_t boot_id[16];	 /* random, new at every boot of the node */
 	uint64_t uptime_ns;
-	uint64_t wall_s;   /* what the node's RTC says, unauthenticated */
+	uint64_t wall_s;     /* what the node's RTC says, unauthenticated */
 	uint64_t config_len; /* bytes of configuration, for CTL_CONFIG_READ */
-	uint32_t tsc_khz;  /* of the agent's TSC */
+	uint32_t tsc_khz;    /* of the agent's TSC */
 	uint32_t reserved;
 };
 _Static_assert(sizeof(struct ctl_hello) == 56, "control ABI");
@@ -121,11 +128,11 @@ _Static_assert(sizeof(struct ctl_hello) == 56, "control ABI");
 struct ctl_node_info {
 	char version[64];
 	char cpu_model[64];
-	char virt[16];		 /* "vmx", "svm" */
+	char virt[16]; /* "vmx", "svm" */
 	char virt_features[160];
-	char mitigations[256];	 /* words, as in the boot log */
+	char mitigations[256]; /* words, as in the boot log */
 	char boot_protocol[16];
-	uint8_t machine_id[16];	 /* SMBIOS UUID, or made from what is fixed in the machine */
+	uint8_t machine_id[16]; /* SMBIOS UUID, or made from what is fixed in the machine */
 	uint32_t nr_cpus;
 	uint32_t tsc_khz;
 	uint64_t mem_total, mem_free, mem_kernel; /* bytes */
@@ -169,7 +176,14 @@ struct ctl_vm_config {
 	char cmdline[CTL_CMDLINE_MAX];
 };
 
-enum ctl_vm_state { CTL_VM_CREATED = 1, CTL_VM_RUNNING, CTL_VM_PAUSED, CTL_VM_STOPPED, CTL_VM_CRASHED, CTL_VM_DESTROYED };
+enum ctl_vm_state {
+	CTL_VM_CREATED = 1,
+	CTL_VM_RUNNING,
+	CTL_VM_PAUSED,
+	CTL_VM_STOPPED,
+	CTL_VM_CRASHED,
+	CTL_VM_DESTROYED
+};
 
 struct ctl_vm_info {
 	uint32_t handle;
@@ -195,7 +209,8 @@ struct ctl_usage { /* counters only grow, from CTL_VM_CREATE until it is forgott
 	uint64_t vcpu_alloc_ns; /* vCPUs times the time the VM was running */
 	uint64_t vcpu_run_ns;	/* time in guest mode */
 	uint64_t mem_mib_ms;	/* MiB times the time it held its memory */
-	uint64_t net_rx_bytes, net_tx_bytes, net_rx_packets, net_tx_packets; /* seen from the guest */
+	uint64_t net_rx_bytes, net_tx_bytes, net_rx_packets,
+		net_tx_packets; /* seen from the guest */
 };
 
 #endif

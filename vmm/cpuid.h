@@ -82,11 +82,12 @@ void cpuid_answer(const struct cpuid_policy *policy, const struct cpuid_ctx *ctx
 
 /* Basic leaves whose answer depends on neither vCPU, moment nor subleaf. */
 #define CPUID_FIXED_LEAVES                                                                         \
-	(BIT(0x0) | BIT(0x2) | BIT(0x3) | BIT(0x5) | BIT(0x6) | BIT(0x8) | BIT(0x9) | BIT(0xa) |    \
+	(BIT(0x0) | BIT(0x2) | BIT(0x3) | BIT(0x5) | BIT(0x6) | BIT(0x8) | BIT(0x9) | BIT(0xa) |   \
 	 BIT(0xc) | BIT(0xe) | BIT(0x11) | BIT(0x13) | BIT(0x15) | BIT(0x16))
 
 /* cpuid_fixed - the answer to such a leaf; NULL: ask cpuid_answer() */
-static inline const struct cpuid_answer *cpuid_fixed(const struct cpuid_policy *policy, uint32_t leaf)
+static inline const struct cpuid_answer *cpuid_fixed(const struct cpuid_policy *policy,
+						     uint32_t leaf)
 {
 	if (leaf >= CPUID_BASIC_LEAVES || !(CPUID_FIXED_LEAVES >> leaf & 1))
 		return NULL;

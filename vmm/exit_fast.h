@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exits that need nothing but this vCPU, carried out between exit and entry: no neutral exit is made,
- * no clock read, no lock but the device's taken. All are vendor-neutral; a backend calls them with
- * RAX, RBX, RCX and RDX in vcpu->gpr, and moves RIP on itself when the answer is true. False: nothing
- * was done, take the long way (vmm/exits.c).
+ * Exits that need nothing but this vCPU, carried out between exit and entry: no neutral exit is
+ * made, no clock read, no lock but the device's taken. All are vendor-neutral; a backend calls them
+ * with RAX, RBX, RCX and RDX in vcpu->gpr, and moves RIP on itself when the answer is true. False:
+ * nothing was done, take the long way (vmm/exits.c).
  */
 #ifndef VMM_EXIT_FAST_H
 #define VMM_EXIT_FAST_H
@@ -18,7 +18,8 @@
 /* CPUID leaves that are the same for every vCPU at every moment. */
 static inline bool exit_fast_cpuid(struct vcpu *vcpu)
 {
-	const struct cpuid_answer *answer = cpuid_fixed(&cpuid_host_policy, (uint32_t)vcpu->gpr[REG_RAX]);
+	const struct cpuid_answer *answer =
+		cpuid_fixed(&cpuid_host_policy, (uint32_t)vcpu->gpr[REG_RAX]);
 
 	if (!answer)
 		return false;
@@ -78,7 +79,8 @@ static inline void exit_fast_io(struct vcpu *vcpu, uint16_t port, uint8_t size, 
 	board_pio(vcpu->vm, &acc);
 	/* A doubleword clears the upper half, as every 32-bit result does. */
 	if (is_in)
-		vcpu->gpr[REG_RAX] = (size == 4 ? 0 : vcpu->gpr[REG_RAX] & ~mask) | (acc.value & mask);
+		vcpu->gpr[REG_RAX] =
+			(size == 4 ? 0 : vcpu->gpr[REG_RAX] & ~mask) | (acc.value & mask);
 }
 
 /* exit_fast_is_quiet - nothing came up that has to be looked at before the next entry */

@@ -2,8 +2,8 @@
 /*
  * Each row of the MSR table says who keeps the register; this asks whoever that is.
  *
- * The TSC has one offset for all vCPUs of a VM, and none of them can change it: a write vanishes, so
- * that the clocks of a VM stay one.
+ * The TSC has one offset for all vCPUs of a VM, and none of them can change it: a write vanishes,
+ * so that the clocks of a VM stay one.
  */
 #include "vmm/exit_msr.h"
 
@@ -12,8 +12,8 @@
 #include "vmm/msr.h"
 #include "vmm/vcpu.h"
 
-#define EFER_LME BIT(8)
-#define EFER_LMA BIT(10)
+#define EFER_LME   BIT(8)
+#define EFER_LMA   BIT(10)
 #define CR0_PG_BIT BIT(31)
 
 static bool refuse(struct vcpu *vcpu, const char *what, uint32_t index)
@@ -77,7 +77,8 @@ bool exit_msr_write(struct vcpu *vcpu, uint32_t index, uint64_t val)
 	switch (row->kind) {
 	case MSR_PASS_THROUGH:
 	case MSR_BACKEND:
-		return index == MSR_IA32_EFER ? write_efer(vcpu, row, val) : virt->msr_set(vcpu, index, val);
+		return index == MSR_IA32_EFER ? write_efer(vcpu, row, val)
+					      : virt->msr_set(vcpu, index, val);
 	case MSR_TSC:
 	case MSR_TSC_ADJUST:
 		return true;

@@ -32,8 +32,8 @@
 #define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
 
 enum exit_next {
-	NEXT_RESUME,	/* RIP is right, or an exception was raised */
-	NEXT_SKIP_INSN, /* the instruction was carried out */
+	NEXT_RESUME,	 /* RIP is right, or an exception was raised */
+	NEXT_SKIP_INSN,	 /* the instruction was carried out */
 	NEXT_STOP_GUEST, /* the handler could not; the VM is stopped as crashed */
 };
 
@@ -162,7 +162,9 @@ static enum exit_next exit_io(struct vcpu *vcpu, const struct vm_exit *exit)
 		uint64_t rax = virt->reg_get(vcpu, REG_RAX);
 
 		/* A doubleword clears the upper half, as every 32-bit result does. */
-		virt->reg_set(vcpu, REG_RAX, acc.size == 4 ? acc.value & mask : (rax & ~mask) | (acc.value & mask));
+		virt->reg_set(vcpu, REG_RAX,
+			      acc.size == 4 ? acc.value & mask
+					    : (rax & ~mask) | (acc.value & mask));
 	}
 	return NEXT_SKIP_INSN;
 }
@@ -170,9 +172,12 @@ static enum exit_next exit_io(struct vcpu *vcpu, const struct vm_exit *exit)
 static enum exit_next exit_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	switch (guest_mmio(vcpu, exit)) {
-	case GUEST_INSN_DONE: return NEXT_SKIP_INSN;
-	case GUEST_INSN_AGAIN: return NEXT_RESUME;
-	default: return NEXT_STOP_GUEST;
+	case GUEST_INSN_DONE:
+		return NEXT_SKIP_INSN;
+	case GUEST_INSN_AGAIN:
+		return NEXT_RESUME;
+	default:
+		return NEXT_STOP_GUEST;
 	}
 }
 
@@ -204,7 +209,8 @@ static bool cr0_is_possible(struct vcpu *vcpu, uint64_t cr0)
 
 	if (cr0 >> 32 || (has_pg && !has_pe) || ((cr0 & BIT(29)) && !(cr0 & BIT(30))))
 		return false;
-	if (has_pg && (virt->reg_get(vcpu, REG_EFER) & EFER_LME) && !(virt->reg_get(vcpu, REG_CR4) & CR4_PAE))
+	if (has_pg && (virt->reg_get(vcpu, REG_EFER) & EFER_LME) &&
+	    !(virt->reg_get(vcpu, REG_CR4) & CR4_PAE))
 		return false;
 	if (has_pg || !(virt->reg_get(vcpu, REG_EFER) & EFER_LMA))
 		return true;
@@ -369,7 +375,8 @@ static void crash(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	char why[96];
 
-	fmt(why, sizeof(why), "%s at rip %llx", exit->kind == EXIT_ENTRY_FAILED ? exit->failed.why : exit_name(exit->kind),
+	fmt(why, sizeof(why), "%s at rip %llx",
+	    exit->kind == EXIT_ENTRY_FAILED ? exit->failed.why : exit_name(exit->kind),
 	    (unsigned long long)virt->reg_get(vcpu, REG_RIP));
 	virt->dump(vcpu);
 	vm_stop(vcpu->vm, VM_STOP_CRASH, why);

@@ -5,7 +5,8 @@
 
 #include "vmm/vm.h"
 
-/* exit_handle - all that the guest's exit asks for, so that it can be entered again or is stopped */
+/* exit_handle - all that the guest's exit asks for, so that it can be entered again or is stopped
+ */
 void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 
 const char *exit_name(enum exit_kind kind);

@@ -53,7 +53,8 @@ static void raise_page_fault(struct vcpu *vcpu, const struct walk_fault *fault)
 
 static bool is_lapic(struct vcpu *vcpu, uint64_t gpa)
 {
-	return gpa - LAYOUT_LAPIC < LAYOUT_LAPIC_BYTES && lapic_mode(vcpu->lapic) == LAPIC_MODE_XAPIC;
+	return gpa - LAYOUT_LAPIC < LAYOUT_LAPIC_BYTES &&
+	       lapic_mode(vcpu->lapic) == LAPIC_MODE_XAPIC;
 }
 
 /* The register is 32 bits wide, whatever part of it the instruction touches. */
@@ -81,7 +82,8 @@ static enum hv_err access_gpa(struct vcpu *vcpu, uint64_t gpa, struct io_access 
 	return HV_OK;
 }
 
-static enum hv_err translate(struct access_ctx *ctx, uint64_t gva, enum walk_access how, uint64_t *gpa)
+static enum hv_err translate(struct access_ctx *ctx, uint64_t gva, enum walk_access how,
+			     uint64_t *gpa)
 {
 	if (ctx->has_exit_gva && gva == ctx->exit_gva) {
 		*gpa = ctx->exit_gpa;
@@ -90,16 +92,20 @@ static enum hv_err translate(struct access_ctx *ctx, uint64_t gva, enum walk_acc
 	return walk_translate(&ctx->vcpu->vm->mem, &ctx->walk, gva, how, gpa, &ctx->fault);
 }
 
-/* Across a page: byte by byte, as each half has its own translation. Rare, so it need not be fast. */
-static enum hv_err access_split(struct access_ctx *ctx, bool is_write, uint64_t gva, uint8_t size, uint64_t *val)
+/* Across a page: byte by byte, as each half has its own translation. Rare, so it need not be fast.
+ */
+static enum hv_err access_split(struct access_ctx *ctx, bool is_write, uint64_t gva, uint8_t size,
+				uint64_t *val)
 {
 	uint64_t result = 0;
 
 	for (uint8_t i = 0; i < size; i++) {
-		struct io_access acc = {.size = 1, .is_write = is_write, .value = *val >> (8 * i) & 0xff};
+		struct io_access acc = {
+			.size = 1, .is_write = is_write, .value = *val >> (8 * i) & 0xff};
 		uint64_t gpa;
-		enum hv_err err = walk_translate(&ctx->vcpu->vm->mem, &ctx->walk, gva + i,
-						 is_write ? WALK_WRITE : WALK_READ, &gpa, &ctx->fault);
+		enum hv_err err =
+			walk_translate(&ctx->vcpu->vm->mem, &ctx->walk, gva + i,
+				       is_write ? WALK_WRITE : WALK_READ, &gpa, &ctx->fault);
 
 		if (err == HV_OK)
 			err = access_gpa(ctx->vcpu, gpa, &acc);
@@ -164,13 +170,14 @@ static enum hv_err fetch(struct access_ctx *ctx, uint8_t bytes[INSN_MAX_BYTES], 
 
 	virt->seg_get(vcpu, SEG_CS, &cs);
 	*mode = insn_mode_of(ctx->walk.efer, cs.attr);
-	err = walk_fetch(&vcpu->vm->mem, &ctx->walk, cs.base + virt->reg_get(vcpu, REG_RIP), bytes, len,
-			 &ctx->fault);
+	err = walk_fetch(&vcpu->vm->mem, &ctx->walk, cs.base + virt->reg_get(vcpu, REG_RIP), bytes,
+			 len, &ctx->fault);
 	ctx->has_fault = err == HV_EPROTO;
 	return err;
 }
 
-bool guest_fetch(struct vcpu *vcpu, uint8_t bytes[INSN_MAX_BYTES], size_t *len, enum insn_mode *mode)
+bool guest_fetch(struct vcpu *vcpu, uint8_t bytes[INSN_MAX_BYTES], size_t *len,
+		 enum insn_mode *mode)
 {
 	struct access_ctx ctx = {.vcpu = vcpu, .walk = walk_state_of(vcpu)};
 
@@ -189,7 +196,8 @@ static bool raise_fault(struct access_ctx *ctx, enum hv_err err)
 	return true;
 }
 
-static void log_stuck(struct vcpu *vcpu, const struct vm_exit *exit, const uint8_t *bytes, size_t len)
+static void log_stuck(struct vcpu *vcpu, const struct vm_exit *exit, const uint8_t *bytes,
+		      size_t len)
 {
 	char text[3 * INSN_MAX_BYTES + 1] = "";
 
@@ -201,9 +209,15 @@ static void log_stuck(struct vcpu *vcpu, const struct vm_exit *exit, const uint8
 
 enum guest_insn guest_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
 {
-	struct access_ctx ctx = {.vcpu = vcpu, .walk = walk_state_of(vcpu), .exit_gva = exit->mmio.gva,
-				 .exit_gpa = exit->mmio.gpa, .has_exit_gva = exit->mmio.has_gva};
-	struct emu_cpu cpu = {.arg = &ctx, .reg_get = get_reg, .reg_set = set_reg, .seg_base = get_seg_base,
+	struct access_ctx ctx = {.vcpu = vcpu,
+				 .walk = walk_state_of(vcpu),
+				 .exit_gva = exit->mmio.gva,
+				 .exit_gpa = exit->mmio.gpa,
+				 .has_exit_gva = exit->mmio.has_gva};
+	struct emu_cpu cpu = {.arg = &ctx,
+			      .reg_get = get_reg,
+			      .reg_set = set_reg,
+			      .seg_base = get_seg_base,
 			      .access = access};
 	uint8_t bytes[INSN_MAX_BYTES];
 	enum insn_mode mode;
@@ -277,7 +291,8 @@ bool guest_string_io(struct vcpu *vcpu, const struct vm_exit *exit)
 
 		if (err != HV_OK) {
 			if (!raise_fault(&ctx, err))
-				vm_stop(vcpu->vm, VM_STOP_CRASH, "string I/O from or to memory that is not RAM");
+				vm_stop(vcpu->vm, VM_STOP_CRASH,
+					"string I/O from or to memory that is not RAM");
 			return false;
 		}
 		gva += (uint64_t)step;

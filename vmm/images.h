@@ -17,7 +17,8 @@ void image_set_budget(uint64_t budget_bytes);
 
 /* All take handles as the control ABI has them; locked inside. Errors as the ABI says. */
 MUST_CHECK enum hv_err image_create(uint64_t size, const uint8_t sha256[32], uint32_t *handle);
-MUST_CHECK enum hv_err image_write(uint32_t handle, uint64_t offset, const void *data, size_t len_bytes);
+MUST_CHECK enum hv_err image_write(uint32_t handle, uint64_t offset, const void *data,
+				   size_t len_bytes);
 MUST_CHECK enum hv_err image_seal(uint32_t handle);
 MUST_CHECK enum hv_err image_delete(uint32_t handle); /* HV_EBUSY while a VM uses it */
 uint32_t image_list(struct ctl_image_info *out, uint32_t cap);
@@ -27,6 +28,7 @@ struct image *image_use(uint32_t handle);
 void image_unuse(struct image *image);
 uint64_t image_size(const struct image *image);
 /* Copies; [offset, offset + len_bytes) inside the image, else HV_EINVAL. */
-MUST_CHECK enum hv_err image_read(const struct image *image, uint64_t offset, void *dst, uint64_t len_bytes);
+MUST_CHECK enum hv_err image_read(const struct image *image, uint64_t offset, void *dst,
+				  uint64_t len_bytes);
 
 #endif

@@ -19,10 +19,10 @@
 #include "vmm/images.h"
 #include "vmm/vm.h"
 
-#define GUESTS_MAX   BOOT_MODULES_MAX
-#define LINE_BYTES   200u
-#define PIECE_BYTES  (1 * MIB)
-#define DEFAULT_MIB  128u
+#define GUESTS_MAX  BOOT_MODULES_MAX
+#define LINE_BYTES  200u
+#define PIECE_BYTES (1 * MIB)
+#define DEFAULT_MIB 128u
 
 #define CYCLES	     20u /* of a VM's life at the end */
 #define CYCLE_PHASES 4u
@@ -60,7 +60,8 @@ static enum hv_err image_of_module(const struct boot_module *module, uint32_t *h
 	memcpy(id + 16, &module->hpa, sizeof(module->hpa));
 	err = image_create(module->len_bytes, id, handle);
 	for (uint64_t at = 0; err == HV_OK && at < module->len_bytes; at += PIECE_BYTES)
-		err = image_write(*handle, at, bytes + at, MIN(PIECE_BYTES, module->len_bytes - at));
+		err = image_write(*handle, at, bytes + at,
+				  MIN(PIECE_BYTES, module->len_bytes - at));
 	if (err == HV_OK)
 		images[nr_images++] = *handle;
 	return err == HV_OK ? image_seal(*handle) : err;
@@ -72,7 +73,8 @@ static bool begins_with(const struct boot_module *module, const char *word)
 {
 	size_t len = strlen(word);
 
-	return strncmp(module->name, word, len) == 0 && (module->name[len] == ' ' || module->name[len] == '\0');
+	return strncmp(module->name, word, len) == 0 &&
+	       (module->name[len] == ' ' || module->name[len] == '\0');
 }
 
 static void read_config(const struct boot_module *module, uint32_t index)
@@ -95,7 +97,8 @@ static void read_config(const struct boot_module *module, uint32_t index)
 		.nr_vcpus = cmdline_find_number(words, "vcpus", 1),
 		.weight = cmdline_find_number(words, "weight", SCHED_WEIGHT_DEFAULT),
 		.cap_percent = cmdline_find_number(words, "cap", 0),
-		.boot_kind = cmdline_find(words, "linux", buf, sizeof(buf)) ? CTL_BOOT_LINUX : CTL_BOOT_PVH,
+		.boot_kind = cmdline_find(words, "linux", buf, sizeof(buf)) ? CTL_BOOT_LINUX
+									    : CTL_BOOT_PVH,
 		.nr_nics = 1,
 		.nics = {{.mac = {0x02, 0xb1, 0x11, 0xe7, 0x01, (uint8_t)index}}},
 	};
@@ -115,7 +118,9 @@ static void log_overhead(const struct vm *vm, const struct pages_stats *without)
 
 	pages_stats(&after);
 	log_dbg("guest", "\"%s\": %llu KiB beyond its memory", vm->name,
-		(unsigned long long)((without->free - after.free) * PAGE_SIZE - vm->config.mem_bytes) / KIB);
+		(unsigned long long)((without->free - after.free) * PAGE_SIZE -
+				     vm->config.mem_bytes) /
+			KIB);
 }
 
 static void start(const struct boot_module *module, const struct boot_module *next, uint32_t index)
@@ -187,7 +192,8 @@ void module_guests_stopped(struct vm *vm)
 	vm_exits(vm, &exits);
 	for (uint32_t kind = 0; kind < EXIT_KINDS; kind++)
 		if (exits.nr[kind] > 0)
-			log_info(vm->name, "exits: %s %llu", exit_name(kind), (unsigned long long)exits.nr[kind]);
+			log_info(vm->name, "exits: %s %llu", exit_name(kind),
+				 (unsigned long long)exits.nr[kind]);
 	vm_usage(vm, &usage);
 	log_dbg("guest", "\"%s\": ran %llu us of %llu us", vm->name,
 		(unsigned long long)usage.vcpu_run_ns / NSEC_PER_USEC,
@@ -221,7 +227,8 @@ static void destroy_all(void)
 	}
 }
 
-/* One VM again and again, with what the last guest was made of: create and start, pause, resume, destroy. */
+/* One VM again and again, with what the last guest was made of: create and start, pause, resume,
+ * destroy. */
 static void step_cycle(uint32_t phase)
 {
 	char why[96] = "";
@@ -233,9 +240,15 @@ static void step_cycle(uint32_t phase)
 		if (err == HV_OK)
 			err = vm_start(cycle.vm, why);
 		break;
-	case 1: err = vm_pause(cycle.vm); break;
-	case 2: err = vm_resume(cycle.vm); break;
-	default: vm_destroy(cycle.vm); break;
+	case 1:
+		err = vm_pause(cycle.vm);
+		break;
+	case 2:
+		err = vm_resume(cycle.vm);
+		break;
+	default:
+		vm_destroy(cycle.vm);
+		break;
 	}
 	if (err != HV_OK)
 		panic("guest: a VM cannot be made again: %s %s", hv_strerror(err), why);
@@ -249,10 +262,10 @@ static void log_memory(void)
 		if (image_delete(images[i]) != HV_OK)
 			log_err("guest", "an image is still in use");
 	pages_stats(&now);
-	log_info("guest", "pages: %llu free before, %llu free after", (unsigned long long)before.free,
-		 (unsigned long long)now.free);
-	log_info("guest", "heap: %llu bytes before, %llu bytes after", (unsigned long long)before_heap,
-		 (unsigned long long)kmem_in_use());
+	log_info("guest", "pages: %llu free before, %llu free after",
+		 (unsigned long long)before.free, (unsigned long long)now.free);
+	log_info("guest", "heap: %llu bytes before, %llu bytes after",
+		 (unsigned long long)before_heap, (unsigned long long)kmem_in_use());
 }
 
 void module_guests_finish(void)

@@ -22,9 +22,9 @@ struct vm;
 uint32_t module_guests_start(void);
 
 /*
- * When the node is there for them alone and all have stopped, the run loop calls module_guests_finish()
- * each time it has no vCPU in hand: it destroys them, lets one more VM live twenty times, logs what
- * memory was free before all this and is now, and powers off.
+ * When the node is there for them alone and all have stopped, the run loop calls
+ * module_guests_finish() each time it has no vCPU in hand: it destroys them, lets one more VM live
+ * twenty times, logs what memory was free before all this and is now, and powers off.
  */
 extern bool module_guests_are_over;
 void module_guests_finish(void);

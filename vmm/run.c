@@ -2,9 +2,9 @@
 /*
  * The loop that a CPU never leaves:
  *
- *     answer requests ─► pick ─► load ─► ┌─ deliver ─► enter … exit ─► handle ─┐ ─► put back or block
- *            ▲                           └─────────────────◄───────────────────┘        │
- *            └── idle: scrub pages, halt ◄─────────────────────────────────────────────┘
+ *     answer requests ─► pick ─► load ─► ┌─ deliver ─► enter … exit ─► handle ─┐ ─► put back or
+ * block ▲                           └─────────────────◄───────────────────┘        │ └── idle:
+ * scrub pages, halt ◄─────────────────────────────────────────────┘
  *
  * The vCPU that ran last stays loaded while nobody else wants the CPU, so an idle guest that wakes
  * costs no switch. kick_pending is cleared before the queue is looked at and tested after, with
@@ -103,7 +103,8 @@ void run_kick(struct vcpu *vcpu)
 	if (!vcpu->is_parked) {
 		/*
 		 * One more that can run: who runs now gets a slice, or gives way. One that runs on
-		 * another CPU must come out to look at what is pending; one on this CPU will anyway.
+		 * another CPU must come out to look at what is pending; one on this CPU will
+		 * anyway.
 		 */
 		is_wanted = vcpu->sched.state == SCHED_BLOCKED ||
 			    (vcpu->sched.state == SCHED_RUNNING && vcpu->cpu != this_cpu());
@@ -154,7 +155,8 @@ static void put_loaded(struct cpu_run *run)
 	run->loaded = NULL;
 }
 
-/* Under the lock. The vCPU is on this CPU's queue or loaded here, and not in the middle of an exit. */
+/* Under the lock. The vCPU is on this CPU's queue or loaded here, and not in the middle of an exit.
+ */
 static void park(struct cpu_run *run, struct vcpu *vcpu)
 {
 	ASSERT(vcpu->sched.state != SCHED_RUNNING);
@@ -189,7 +191,8 @@ static void serve_parks(struct cpu_run *run)
 	lock_release(&run->lock);
 }
 
-/* A VM that is to be stopped by this CPU, or NULL; until the caller clears run->stopping, it stays. */
+/* A VM that is to be stopped by this CPU, or NULL; until the caller clears run->stopping, it stays.
+ */
 static struct vm *next_stop(struct cpu_run *run)
 {
 	lock_take(&run->lock);

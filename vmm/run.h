@@ -2,8 +2,9 @@
 /*
  * The run loop of each CPU: which vCPU is on it, how one is woken, and how one is taken off.
  *
- * A CPU is always in one of three places: in a guest, in this loop, or halted in it. Other CPUs reach
- * it by listing a vCPU with a request and sending an interrupt, never by touching what it has loaded.
+ * A CPU is always in one of three places: in a guest, in this loop, or halted in it. Other CPUs
+ * reach it by listing a vCPU with a request and sending an interrupt, never by touching what it has
+ * loaded.
  */
 #ifndef VMM_RUN_H
 #define VMM_RUN_H
@@ -21,7 +22,8 @@ void run_attach(struct vcpu *vcpu);
 /* run_detach - the vCPU is parked and will not run again */
 void run_detach(struct vcpu *vcpu);
 
-/* run_kick - something is pending for the vCPU: an exit if it runs, a wake-up if it waits. Any CPU. */
+/* run_kick - something is pending for the vCPU: an exit if it runs, a wake-up if it waits. Any CPU.
+ */
 void run_kick(struct vcpu *vcpu);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A vCPU. Its registers are with the backend, its interrupts with its LAPIC, its FPU state in the CPU
- * as long as it is loaded: the kernel never touches it.
+ * A vCPU. Its registers are with the backend, its interrupts with its LAPIC, its FPU state in the
+ * CPU as long as it is loaded: the kernel never touches it.
  */
 #include "vmm/vcpu.h"
 
@@ -23,10 +23,10 @@ static_assert(VCPU_MSR_STORE >= MSR_STORE_MAX, "a vCPU has room for every stored
 #define RFLAGS_IF BIT(9)
 
 /* [SDM] "XSAVE-Supported Features": the legacy region, where MXCSR lies */
-#define XSAVE_MXCSR	  24
-#define XSAVE_HEADER	  512
-#define XSAVE_HEADER_LEN  64
-#define MXCSR_RESET	  0x1f80u
+#define XSAVE_MXCSR	 24
+#define XSAVE_HEADER	 512
+#define XSAVE_HEADER_LEN 64
+#define MXCSR_RESET	 0x1f80u
 
 /* ---- FPU ---- */
 
@@ -42,7 +42,8 @@ static void fpu_reset(struct vcpu *vcpu)
 	vcpu->xcr0 = 1;
 }
 
-/* With every component that this machine has switched on, so that nothing of one guest is left to another. */
+/* With every component that this machine has switched on, so that nothing of one guest is left to
+ * another. */
 static void fpu_save(struct vcpu *vcpu)
 {
 	xsetbv(0, cpu_xcr0());
@@ -117,13 +118,18 @@ static const struct lapic_ops lapic_ops = {
 
 /* ---- interprocessor interrupts ---- */
 
-static bool is_addressed(const struct vcpu *vcpu, const struct vcpu *sender, const struct lapic_ipi *msg)
+static bool is_addressed(const struct vcpu *vcpu, const struct vcpu *sender,
+			 const struct lapic_ipi *msg)
 {
 	switch (msg->shorthand) {
-	case LAPIC_TO_SELF: return vcpu == sender;
-	case LAPIC_TO_ALL: return true;
-	case LAPIC_TO_OTHERS: return vcpu != sender;
-	default: return lapic_matches(vcpu->lapic, msg->is_logical, msg->dest, msg->is_x2apic);
+	case LAPIC_TO_SELF:
+		return vcpu == sender;
+	case LAPIC_TO_ALL:
+		return true;
+	case LAPIC_TO_OTHERS:
+		return vcpu != sender;
+	default:
+		return lapic_matches(vcpu->lapic, msg->is_logical, msg->dest, msg->is_x2apic);
 	}
 }
 
@@ -246,9 +252,11 @@ void vcpu_put(struct vcpu *vcpu)
 
 static void set_flat_segments(struct vcpu *vcpu, bool is_long)
 {
-	struct guest_segment code = {.limit = 0xffffffff, .selector = BOOT_SEL_CODE,
+	struct guest_segment code = {.limit = 0xffffffff,
+				     .selector = BOOT_SEL_CODE,
 				     .attr = is_long ? BOOT_ATTR_CODE_64 : BOOT_ATTR_CODE_32};
-	struct guest_segment data = {.limit = 0xffffffff, .selector = BOOT_SEL_DATA, .attr = BOOT_ATTR_DATA};
+	struct guest_segment data = {
+		.limit = 0xffffffff, .selector = BOOT_SEL_DATA, .attr = BOOT_ATTR_DATA};
 	struct guest_segment tss = {.limit = 0x67, .selector = BOOT_SEL_TSS, .attr = BOOT_ATTR_TSS};
 	struct guest_segment ldt = {.attr = SEG_ATTR_UNUSABLE};
 
@@ -319,8 +327,10 @@ static void init(struct vcpu *vcpu)
 static void start_up(struct vcpu *vcpu)
 {
 	uint8_t vector = __atomic_load_n(&vcpu->sipi_vector, __ATOMIC_RELAXED);
-	struct guest_segment code = {.base = (uint64_t)vector << 12, .limit = 0xffff,
-				     .selector = (uint16_t)(vector << 8), .attr = 0x9b};
+	struct guest_segment code = {.base = (uint64_t)vector << 12,
+				     .limit = 0xffff,
+				     .selector = (uint16_t)(vector << 8),
+				     .attr = 0x9b};
 
 	virt->seg_set(vcpu, SEG_CS, &code);
 	virt->reg_set(vcpu, REG_RIP, 0);
@@ -350,14 +360,17 @@ void vcpu_raise(struct vcpu *vcpu, uint8_t vector)
 
 void vcpu_raise_code(struct vcpu *vcpu, uint8_t vector, uint32_t code)
 {
-	virt->inject(vcpu, (struct guest_event){.kind = EVENT_EXCEPTION, .vector = vector, .has_code = true,
+	virt->inject(vcpu, (struct guest_event){.kind = EVENT_EXCEPTION,
+						.vector = vector,
+						.has_code = true,
 						.code = code});
 }
 
 /* The PIC is wired to the first vCPU only. */
 static bool has_extint(const struct vcpu *vcpu)
 {
-	return vcpu->index == 0 && board_extint_pending(vcpu->vm->board) && lapic_takes_extint(vcpu->lapic);
+	return vcpu->index == 0 && board_extint_pending(vcpu->vm->board) &&
+	       lapic_takes_extint(vcpu->lapic);
 }
 
 static bool wakes_from_halt(struct vcpu *vcpu)
@@ -407,7 +420,8 @@ static void deliver_irq(struct vcpu *vcpu)
 			vector = board_extint_ack(vcpu->vm);
 		else
 			lapic_accept(vcpu->lapic, (uint8_t)vector);
-		virt->inject(vcpu, (struct guest_event){.kind = EVENT_IRQ, .vector = (uint8_t)vector});
+		virt->inject(vcpu,
+			     (struct guest_event){.kind = EVENT_IRQ, .vector = (uint8_t)vector});
 	}
 	virt->want_window(vcpu, EVENT_IRQ, false);
 	if (!virt_caps.has_apicv)

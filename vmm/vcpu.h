@@ -43,7 +43,8 @@ void vcpu_apic_mode_changed(struct vcpu *vcpu);
 
 uint64_t vcpu_guest_tsc(const struct vcpu *vcpu); /* any CPU */
 
-/* vcpu_send_ipi - to every vCPU of the VM that the message is for; sender NULL: a device. Any CPU. */
+/* vcpu_send_ipi - to every vCPU of the VM that the message is for; sender NULL: a device. Any CPU.
+ */
 void vcpu_send_ipi(struct vm *vm, struct vcpu *sender, const struct lapic_ipi *msg);
 
 #endif

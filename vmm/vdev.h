@@ -36,7 +36,8 @@ struct io_access {
 
 struct vdev_ops {
 	const char *name;
-	/* Takes all memory the device will ever need. conf is the row's, or NULL. *out is kept by the board. */
+	/* Takes all memory the device will ever need. conf is the row's, or NULL. *out is kept by
+	 * the board. */
 	enum hv_err (*create)(struct vm *vm, const void *conf, struct vdev **out);
 	enum io_result (*access)(struct vdev *dev, enum io_space space, struct io_access *acc);
 	void (*reset)(struct vdev *dev); /* as the reset line does */
@@ -53,7 +54,8 @@ struct vdev { /* first member of every device's own struct */
 
 const struct gmem *vm_memory(const struct vm *vm);
 
-/* Level of an interrupt line into PIC and IOAPIC (ISA IRQ 0 reaches IOAPIC pin 2). Under vm->lock. */
+/* Level of an interrupt line into PIC and IOAPIC (ISA IRQ 0 reaches IOAPIC pin 2). Under vm->lock.
+ */
 void vm_irq_line(struct vm *vm, uint32_t gsi, bool is_high);
 
 /* A message-signalled interrupt. Any CPU, no lock needed. Nonsense addresses go nowhere. */
@@ -69,7 +71,8 @@ uint64_t vm_time_ns(const struct vm *vm);
 uint64_t vm_wall_s(const struct vm *vm); /* seconds since 1970, UTC; what the RTC shows */
 
 struct vdev_timer; /* one-shot; its callback runs under vm->lock */
-enum hv_err vdev_timer_create(struct vm *vm, void (*fire)(void *arg), void *arg, struct vdev_timer **out);
+enum hv_err vdev_timer_create(struct vm *vm, void (*fire)(void *arg), void *arg,
+			      struct vdev_timer **out);
 void vdev_timer_set(struct vdev_timer *timer, uint64_t deadline_ns); /* in vm_time_ns() */
 void vdev_timer_stop(struct vdev_timer *timer);
 void vdev_timer_destroy(struct vdev_timer *timer);
@@ -82,6 +85,7 @@ size_t vm_console_get(struct vm *vm, uint8_t *data, size_t cap_bytes); /* typed 
 void vm_random(struct vm *vm, void *dst, size_t len_bytes);
 
 /* At most a few lines a second and guest; the rest are counted. */
-void vm_log(struct vm *vm, enum log_level level, const char *module, const char *format, ...) PRINTF(4, 5);
+void vm_log(struct vm *vm, enum log_level level, const char *module, const char *format, ...)
+	PRINTF(4, 5);
 
 #endif

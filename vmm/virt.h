@@ -2,9 +2,9 @@
 /*
  * The seam between what all hypervisors do and what one vendor's instructions look like.
  *
- * A backend (vmm/vmx, vmm/svm) is chosen once, at boot, by CPUID. It owns every vendor word and hands
- * up a neutral struct vm_exit; nothing above asks which CPU this is. All calls run on the vCPU's own
- * CPU with interrupts off, unless said otherwise.
+ * A backend (vmm/vmx, vmm/svm) is chosen once, at boot, by CPUID. It owns every vendor word and
+ * hands up a neutral struct vm_exit; nothing above asks which CPU this is. All calls run on the
+ * vCPU's own CPU with interrupts off, unless said otherwise.
  */
 #ifndef VMM_VIRT_H
 #define VMM_VIRT_H
@@ -17,34 +17,72 @@ struct vm;
 struct vcpu;
 
 enum guest_reg { /* general registers in the encoding order of ModRM */
-	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-	REG_RIP, REG_RFLAGS, REG_CR0, REG_CR2, REG_CR3, REG_CR4, REG_CR8, REG_EFER,
-	REG_FS_BASE, REG_GS_BASE, REG_KERNEL_GS_BASE, REG_DR7,
-	GUEST_REGS
+		 REG_RAX,
+		 REG_RCX,
+		 REG_RDX,
+		 REG_RBX,
+		 REG_RSP,
+		 REG_RBP,
+		 REG_RSI,
+		 REG_RDI,
+		 REG_R8,
+		 REG_R9,
+		 REG_R10,
+		 REG_R11,
+		 REG_R12,
+		 REG_R13,
+		 REG_R14,
+		 REG_R15,
+		 REG_RIP,
+		 REG_RFLAGS,
+		 REG_CR0,
+		 REG_CR2,
+		 REG_CR3,
+		 REG_CR4,
+		 REG_CR8,
+		 REG_EFER,
+		 REG_FS_BASE,
+		 REG_GS_BASE,
+		 REG_KERNEL_GS_BASE,
+		 REG_DR7,
+		 GUEST_REGS
 };
 
-enum guest_seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_GDTR, SEG_IDTR, GUEST_SEGS };
+enum guest_seg {
+	SEG_ES,
+	SEG_CS,
+	SEG_SS,
+	SEG_DS,
+	SEG_FS,
+	SEG_GS,
+	SEG_LDTR,
+	SEG_TR,
+	SEG_GDTR,
+	SEG_IDTR,
+	GUEST_SEGS
+};
 
 struct guest_segment {
 	uint64_t base;
 	uint32_t limit;
 	uint16_t selector;
-	uint16_t attr; /* [SDM] descriptor bits 40..55: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15 */
+	uint16_t attr; /* [SDM] descriptor bits 40..55: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13,
+			  D/B 14, G 15 */
 };
 #define SEG_ATTR_UNUSABLE 0x0100u /* no segment; bits 8..11 of attr are free for this */
 
 enum exit_kind {
-	EXIT_NONE,	  /* nothing to do: run again (also after a host NMI or machine check) */
-	EXIT_IRQ,	  /* host interrupt; .vector was acknowledged, or 0 when it is still pending */
-	EXIT_IRQ_WINDOW,  /* the guest can take an interrupt now */
+	EXIT_NONE, /* nothing to do: run again (also after a host NMI or machine check) */
+	EXIT_IRQ,  /* host interrupt; .vector was acknowledged, or 0 when it is still pending */
+	EXIT_IRQ_WINDOW, /* the guest can take an interrupt now */
 	EXIT_NMI_WINDOW,
-	EXIT_PREEMPT,	  /* the time slice given by slice_set() is over */
+	EXIT_PREEMPT, /* the time slice given by slice_set() is over */
 	EXIT_CPUID,
 	EXIT_HLT,
 	EXIT_PAUSE,
 	EXIT_IO,
-	EXIT_MMIO,	  /* an access to a gpa with no memory behind it; the instruction is to be decoded */
+	EXIT_MMIO, /* an access to a gpa with no memory behind it; the instruction is to be decoded
+		    */
 	EXIT_RDMSR,
 	EXIT_WRMSR,
 	EXIT_CR_WRITE,
@@ -55,7 +93,8 @@ enum exit_kind {
 	EXIT_UNDEFINED,	  /* an instruction that this guest's CPU does not have: #UD */
 	EXIT_NO_COUNTER,  /* RDPMC, on a CPU that shows no counters: #GP(0) */
 	EXIT_APIC_WRITE,  /* trap-like: the register page was written; .apic.offset */
-	EXIT_APIC_ACCESS, /* an access to the APIC page that hardware did not virtualise; like EXIT_MMIO */
+	EXIT_APIC_ACCESS, /* an access to the APIC page that hardware did not virtualise; like
+			     EXIT_MMIO */
 	EXIT_EOI,	  /* EOI of a level-triggered vector */
 	EXIT_TPR,	  /* TPR fell below the threshold */
 	EXIT_INIT,	  /* INIT signal reached a CPU that runs a guest */
@@ -71,7 +110,9 @@ struct vm_exit {
 	uint8_t insn_len; /* bytes, 0 when the CPU did not say */
 	uint32_t raw;	  /* the vendor's reason, for dumps */
 	union {
-		struct { uint8_t vector; } irq;
+		struct {
+			uint8_t vector;
+		} irq;
 		struct {
 			uint16_t port;
 			uint8_t size; /* 1, 2, 4 */
@@ -85,12 +126,28 @@ struct vm_exit {
 			uint64_t gva;
 			bool is_write, is_fetch, has_gva;
 		} mmio;
-		struct { uint32_t index; uint64_t value; } msr; /* value: of WRMSR */
-		struct { uint8_t nr; uint8_t reg; uint64_t value; } cr; /* reg: enum guest_reg; value for writes */
-		struct { uint32_t index; uint64_t value; } xcr;
-		struct { uint32_t offset; } apic;
-		struct { uint8_t vector; } eoi;
-		struct { const char *why; } failed;
+		struct {
+			uint32_t index;
+			uint64_t value;
+		} msr; /* value: of WRMSR */
+		struct {
+			uint8_t nr;
+			uint8_t reg;
+			uint64_t value;
+		} cr; /* reg: enum guest_reg; value for writes */
+		struct {
+			uint32_t index;
+			uint64_t value;
+		} xcr;
+		struct {
+			uint32_t offset;
+		} apic;
+		struct {
+			uint8_t vector;
+		} eoi;
+		struct {
+			const char *why;
+		} failed;
 	};
 };
 
@@ -110,16 +167,17 @@ struct virt_caps {
 	bool has_tsc_scaling;
 	uint8_t gpa_bits;
 	uint64_t cr4_guest_owned; /* bits of CR4 that a guest may change; MCE is not among them */
-	char features[160]; /* words for the boot log and the node's report */
+	char features[160];	  /* words for the boot log and the node's report */
 };
 
 struct ept_format;
 
 struct virt_ops {
-	const char *name; /* "vmx" or "svm" */
+	const char *name;		     /* "vmx" or "svm" */
 	const struct ept_format *npt_format; /* of the nested page tables (vmm/ept.h) */
 
-	/* Boot CPU, once: look at capabilities; each missing one is named in the log. HV_ENOTSUP: cannot run guests. */
+	/* Boot CPU, once: look at capabilities; each missing one is named in the log. HV_ENOTSUP:
+	 * cannot run guests. */
 	enum hv_err (*probe)(struct virt_caps *caps);
 	enum hv_err (*cpu_on)(struct cpu *cpu); /* each CPU, once */
 	void (*cpu_off)(struct cpu *cpu);	/* before a reboot or at a panic */
@@ -127,7 +185,8 @@ struct virt_ops {
 	/* vm->npt_root is the root of the nested page tables that vmm/ept.c (or npt) built. */
 	enum hv_err (*vm_init)(struct vm *vm);
 	void (*vm_destroy)(struct vm *vm);
-	enum hv_err (*vcpu_init)(struct vcpu *vcpu); /* any CPU; leaves the vCPU in its reset state */
+	enum hv_err (*vcpu_init)(
+		struct vcpu *vcpu); /* any CPU; leaves the vCPU in its reset state */
 	void (*vcpu_destroy)(struct vcpu *vcpu);
 	void (*vcpu_reset)(struct vcpu *vcpu); /* the state after RESET */
 	void (*vcpu_load)(struct vcpu *vcpu);  /* onto this CPU: VMPTRLD and friends */
@@ -148,16 +207,20 @@ struct virt_ops {
 	/* Move RIP behind the exiting instruction; also ends an STI or MOV SS shadow. */
 	void (*skip)(struct vcpu *vcpu, uint8_t insn_len);
 
-	bool (*can_take)(struct vcpu *vcpu, enum guest_event_kind kind); /* now, at the next entry */
-	void (*inject)(struct vcpu *vcpu, struct guest_event event);	 /* can_take() said yes, or an exception */
+	bool (*can_take)(struct vcpu *vcpu,
+			 enum guest_event_kind kind); /* now, at the next entry */
+	void (*inject)(struct vcpu *vcpu,
+		       struct guest_event event); /* can_take() said yes, or an exception */
 	void (*want_window)(struct vcpu *vcpu, enum guest_event_kind kind, bool want);
 
 	/* Interrupt delivery by the CPU (has_apicv); else unused. */
-	void (*apicv_rvi)(struct vcpu *vcpu, int rvi, int svi);	   /* highest requesting and in-service, -1: none */
+	void (*apicv_rvi)(struct vcpu *vcpu, int rvi,
+			  int svi); /* highest requesting and in-service, -1: none */
 	void (*apicv_eoi_exits)(struct vcpu *vcpu, const uint64_t vectors[4]);
 	/* After APIC mode changed (disabled, xAPIC, x2APIC). */
 	void (*apic_mode)(struct vcpu *vcpu, bool is_enabled, bool is_x2apic);
-	void (*tpr_threshold)(struct vcpu *vcpu, uint8_t threshold); /* no apicv: exit when TPR falls below */
+	void (*tpr_threshold)(struct vcpu *vcpu,
+			      uint8_t threshold); /* no apicv: exit when TPR falls below */
 
 	/* Ticks added to the host's TSC; the same for every vCPU of a VM. */
 	void (*tsc_offset)(struct vcpu *vcpu, uint64_t offset);

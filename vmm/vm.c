@@ -29,10 +29,10 @@ static uint32_t next_id = 1;
 
 /* ---- checks ---- */
 
-#define REFUSE(err, ...)                                \
-	do {                                            \
-		fmt(why, WHY_BYTES, __VA_ARGS__);       \
-		return err;                             \
+#define REFUSE(err, ...)                                                                           \
+	do {                                                                                       \
+		fmt(why, WHY_BYTES, __VA_ARGS__);                                                  \
+		return err;                                                                        \
 	} while (0)
 
 static enum hv_err check_config(const struct ctl_vm_config *c, char *why)
@@ -40,7 +40,8 @@ static enum hv_err check_config(const struct ctl_vm_config *c, char *why)
 	struct pages_stats pages;
 
 	if (c->nr_vcpus == 0 || c->nr_vcpus > CTL_VCPUS_MAX)
-		REFUSE(HV_EINVAL, "vCPUs: %u asked for, 1 to %u can be had", c->nr_vcpus, CTL_VCPUS_MAX);
+		REFUSE(HV_EINVAL, "vCPUs: %u asked for, 1 to %u can be had", c->nr_vcpus,
+		       CTL_VCPUS_MAX);
 	if (c->mem_bytes < GMEM_CHUNK || c->mem_bytes % GMEM_CHUNK)
 		REFUSE(HV_EINVAL, "memory: %llu bytes is not a multiple of 2 MiB",
 		       (unsigned long long)c->mem_bytes);
@@ -49,7 +50,8 @@ static enum hv_err check_config(const struct ctl_vm_config *c, char *why)
 	if (c->cap_percent > 100)
 		REFUSE(HV_EINVAL, "cap: %u%% of a CPU is more than there is", c->cap_percent);
 	if (c->nr_nics > CTL_NICS_MAX)
-		REFUSE(HV_EINVAL, "NICs: %u asked for, at most %u can be had", c->nr_nics, CTL_NICS_MAX);
+		REFUSE(HV_EINVAL, "NICs: %u asked for, at most %u can be had", c->nr_nics,
+		       CTL_NICS_MAX);
 	pages_stats(&pages);
 	if (c->mem_bytes / PAGE_SIZE > pages.free)
 		REFUSE(HV_ENOMEM, "memory: %llu MiB asked for, %llu MiB are free",
@@ -78,7 +80,8 @@ static void *table_hva(void *arg, uint64_t hpa)
 	return hva_of(hpa);
 }
 
-static const struct ept_pages table_pages = {.take = table_take, .give_back = table_give_back, .hva_of = table_hva};
+static const struct ept_pages table_pages = {
+	.take = table_take, .give_back = table_give_back, .hva_of = table_hva};
 
 static void destroy_vcpus(struct vm *vm)
 {
@@ -129,8 +132,8 @@ enum hv_err vm_create(const struct ctl_vm_config *config, struct vm **out, char 
 	err = boot_hold(vm, why);
 	if (err != HV_OK)
 		goto free_vm;
-	err = ept_create(&table_pages, virt->npt_format, virt_caps.has_1g ? EPT_WITH_1G : EPT_WITHOUT_1G,
-			 &vm->ept);
+	err = ept_create(&table_pages, virt->npt_format,
+			 virt_caps.has_1g ? EPT_WITH_1G : EPT_WITHOUT_1G, &vm->ept);
 	if (err != HV_OK)
 		goto release_images;
 	vm->npt_root = ept_root(vm->ept);
@@ -314,8 +317,8 @@ static enum hv_err boot(struct vm *vm, char *why)
 }
 
 /*
- * A VM that is down holds no memory, and is not billed for any. Its devices are reset first: what the
- * network brings in must not find its queues.
+ * A VM that is down holds no memory, and is not billed for any. Its devices are reset first: what
+ * the network brings in must not find its queues.
  */
 static void give_memory_back(struct vm *vm)
 {
@@ -447,8 +450,8 @@ void vm_stop(struct vm *vm, enum vm_stop_reason reason, const char *why)
 }
 
 /*
- * Loading a kernel takes this CPU's time and nobody is charged for it; a guest that does nothing but
- * reset itself must not live on that.
+ * Loading a kernel takes this CPU's time and nobody is charged for it; a guest that does nothing
+ * but reset itself must not live on that.
  */
 #define QUICK_RESET_NS	 (100 * NSEC_PER_MSEC)
 #define QUICK_RESETS_MAX 20u
@@ -457,7 +460,8 @@ static bool resets_in_a_loop(struct vm *vm)
 {
 	if (vm->stop_reason != VM_STOP_RESET && vm->stop_reason != VM_STOP_TRIPLE_FAULT)
 		return false;
-	vm->quick_resets = time_now_ns() - vm->booted_ns < QUICK_RESET_NS ? vm->quick_resets + 1 : 0;
+	vm->quick_resets =
+		time_now_ns() - vm->booted_ns < QUICK_RESET_NS ? vm->quick_resets + 1 : 0;
 	return vm->quick_resets >= QUICK_RESETS_MAX;
 }
 
@@ -472,7 +476,8 @@ static void finish_stop(struct vm *vm)
 	enum vm_state next = vm->is_agent ? VM_RUNNING : states[vm->stop_reason];
 	char why[WHY_BYTES];
 
-	/* Not for a triple fault: a guest can have one as often as it likes, and a line takes milliseconds. */
+	/* Not for a triple fault: a guest can have one as often as it likes, and a line takes
+	 * milliseconds. */
 	if (vm->stop_reason == VM_STOP_CRASH)
 		for (uint32_t i = 0; i < vm->nr_vcpus; i++)
 			exit_log_last(vm->vcpus[i]);
@@ -480,8 +485,9 @@ static void finish_stop(struct vm *vm)
 		agent_vm_restarts();
 	} else if (resets_in_a_loop(vm)) {
 		next = VM_CRASHED;
-		fmt(vm->stop_why, sizeof(vm->stop_why), "reset loop: %u times within %llu ms of its start",
-		    QUICK_RESETS_MAX, QUICK_RESET_NS / NSEC_PER_MSEC);
+		fmt(vm->stop_why, sizeof(vm->stop_why),
+		    "reset loop: %u times within %llu ms of its start", QUICK_RESETS_MAX,
+		    QUICK_RESET_NS / NSEC_PER_MSEC);
 		vm->quick_resets = 0;
 	}
 	log_info("vm", "vm %u \"%s\": %s", vm->id, vm->name, vm->stop_why);

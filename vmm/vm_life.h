@@ -15,7 +15,8 @@
 bool vm_life_take(struct vm *vm);
 void vm_life_give(struct vm *vm);
 
-/* vm_carry_out_stop - what vm->stop_reason asks for. Context: run loop, no vCPU entered on this CPU. */
+/* vm_carry_out_stop - what vm->stop_reason asks for. Context: run loop, no vCPU entered on this
+ * CPU. */
 void vm_carry_out_stop(struct vm *vm);
 
 /* Counters up to now, before the state or the size changes. Under vm->lock. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest's RAM. Blocks are naturally aligned powers of two, largest first, so that the nested tables
- * get 1 GiB and 2 MiB leaves; the guest-physical side keeps the same alignment as it is filled from 0.
+ * A guest's RAM. Blocks are naturally aligned powers of two, largest first, so that the nested
+ * tables get 1 GiB and 2 MiB leaves; the guest-physical side keeps the same alignment as it is
+ * filled from 0.
  */
 #include "vmm/vm_memory.h"
 
@@ -32,7 +33,8 @@ static unsigned order_for(const struct gmem *mem, uint64_t offset, uint64_t tota
 	uint64_t gpa = gpa_of_offset(mem, offset);
 	unsigned order = PAGE_ORDER_MAX;
 
-	while (order > PAGE_ORDER_2M && ((PAGE_SIZE << order) > end - offset || !IS_ALIGNED(gpa, PAGE_SIZE << order)))
+	while (order > PAGE_ORDER_2M &&
+	       ((PAGE_SIZE << order) > end - offset || !IS_ALIGNED(gpa, PAGE_SIZE << order)))
 		order--;
 	return order;
 }
@@ -110,7 +112,8 @@ static void unmap_all(struct vm *vm)
 	uint64_t offset = 0;
 
 	for (uint32_t i = 0; i < vm->blocks->nr; i++) {
-		uint64_t gpa = gpa_of_offset(&vm->mem, offset), len = PAGE_SIZE << vm->blocks->blocks[i].order;
+		uint64_t gpa = gpa_of_offset(&vm->mem, offset),
+			 len = PAGE_SIZE << vm->blocks->blocks[i].order;
 
 		/* The last one may have been taken and then not mapped. */
 		if (ept_is_mapped(vm->ept, gpa)) {

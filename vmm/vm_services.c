@@ -20,9 +20,9 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
-#define LOG_BURST	  20u
-#define LOG_REFILL_NS	  (NSEC_PER_SEC / 5) /* one more line each */
-#define TIMER_RETRY_NS	  (20 * NSEC_PER_USEC)
+#define LOG_BURST      20u
+#define LOG_REFILL_NS  (NSEC_PER_SEC / 5) /* one more line each */
+#define TIMER_RETRY_NS (20 * NSEC_PER_USEC)
 
 const struct gmem *vm_memory(const struct vm *vm)
 {
@@ -75,8 +75,8 @@ static void arm(struct vdev_timer *t)
 }
 
 /*
- * A CPU that holds vm->lock may be waiting, in timer_set(), for this to return; so it never waits for
- * the lock, but comes back. A paused VM's clock stands still: its timers look again later.
+ * A CPU that holds vm->lock may be waiting, in timer_set(), for this to return; so it never waits
+ * for the lock, but comes back. A paused VM's clock stands still: its timers look again later.
  */
 static void timer_fire(struct timer *timer)
 {
@@ -97,7 +97,8 @@ static void timer_fire(struct timer *timer)
 	lock_release(&t->vm->lock);
 }
 
-enum hv_err vdev_timer_create(struct vm *vm, void (*fire)(void *arg), void *arg, struct vdev_timer **out)
+enum hv_err vdev_timer_create(struct vm *vm, void (*fire)(void *arg), void *arg,
+			      struct vdev_timer **out)
 {
 	struct vdev_timer *t = kmem_alloc(sizeof(*t));
 
@@ -184,7 +185,8 @@ void vm_log(struct vm *vm, enum log_level level, const char *module, const char 
 	fmt_v(text, sizeof(text), format, args);
 	va_end(args);
 	if (vm->log_dropped > 0)
-		log_line(level, module, "vm %u: %s (%u more lines were dropped)", vm->id, text, vm->log_dropped);
+		log_line(level, module, "vm %u: %s (%u more lines were dropped)", vm->id, text,
+			 vm->log_dropped);
 	else
 		log_line(level, module, "vm %u: %s", vm->id, text);
 	vm->log_dropped = 0;

@@ -48,8 +48,10 @@ bool vmm_init(void)
 		panic_add_note(panic_note);
 		return true;
 	}
-	log_err("virt", "this CPU has neither VT-x nor AMD-V, or a hypervisor below hides it: guests cannot "
-			"run. On a physical machine, look for Intel Virtualization Technology or SVM in the "
+	log_err("virt", "this CPU has neither VT-x nor AMD-V, or a hypervisor below hides it: "
+			"guests cannot "
+			"run. On a physical machine, look for Intel Virtualization Technology or "
+			"SVM in the "
 			"firmware's set-up");
 	return false;
 }
@@ -59,17 +61,21 @@ void vmm_cpu_init(void)
 	enum hv_err err = virt->cpu_on(this_cpu());
 
 	if (err != HV_OK)
-		panic("CPU %u does not enter %s operation: %s", this_cpu()->index, virt->name, hv_strerror(err));
+		panic("CPU %u does not enter %s operation: %s", this_cpu()->index, virt->name,
+		      hv_strerror(err));
 	run_init_cpu();
 }
 
-/* The node's configuration is the module of that name; PVH loaders pass no names, so else the first. */
+/* The node's configuration is the module of that name; PVH loaders pass no names, so else the
+ * first. */
 static const struct boot_module *find_config(void)
 {
 	for (uint32_t i = 0; i < boot_info.nr_modules; i++)
 		if (strncmp(boot_info.modules[i].name, "node.conf", strlen("node.conf")) == 0)
 			return &boot_info.modules[i];
-	return boot_info.nr_modules > 0 && boot_info.modules[0].name[0] == '\0' ? &boot_info.modules[0] : NULL;
+	return boot_info.nr_modules > 0 && boot_info.modules[0].name[0] == '\0'
+		       ? &boot_info.modules[0]
+		       : NULL;
 }
 
 static void init_control(void)
@@ -80,7 +86,8 @@ static void init_control(void)
 		.ops = &control_machine,
 		.config = module ? hva_of(module->hpa) : NULL,
 		.config_len = module ? module->len_bytes : 0,
-		.allows_test_faults = cmdline_get("test", buf, sizeof(buf)) && strcmp(buf, "1") == 0,
+		.allows_test_faults =
+			cmdline_get("test", buf, sizeof(buf)) && strcmp(buf, "1") == 0,
 	};
 
 	control_init(&setup);

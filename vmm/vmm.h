@@ -5,7 +5,8 @@
 
 #include "kernel/lib/types.h"
 
-/* Boot CPU: choose and probe the backend, print what it found, turn it on. False: no guests here. */
+/* Boot CPU: choose and probe the backend, print what it found, turn it on. False: no guests here.
+ */
 bool vmm_init(void);
 /* Every CPU, once, interrupts off: VMXON and the scheduler's queue. */
 void vmm_cpu_init(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Formatted text without a libc: %d %i %u %x %X %c %s %p %% with l, ll, z, width, 0, - and precision
- * for %s. Always ends dst with a zero byte when cap is not 0.
+ * Formatted text without a libc: %d %i %u %x %X %c %s %p %% with l, ll, z, width, 0, - and
+ * precision for %s. Always ends dst with a zero byte when cap is not 0.
  */
 #ifndef KERNEL_LIB_FMT_H
 #define KERNEL_LIB_FMT_H

@@ -9,8 +9,14 @@ struct list {
 	struct list *next, *prev;
 };
 
-static inline void list_init(struct list *l) { l->next = l->prev = l; }
-static inline bool list_is_empty(const struct list *l) { return l->next == l; }
+static inline void list_init(struct list *l)
+{
+	l->next = l->prev = l;
+}
+static inline bool list_is_empty(const struct list *l)
+{
+	return l->next == l;
+}
 
 static inline void list_add_tail(struct list *l, struct list *node)
 {

@@ -7,10 +7,10 @@
 #include "tests/guest/lib/guest.h"
 #include "vmm/layout.h"
 
-#define ROUNDS	   1000u
-#define WAKES	   400u /* more than an idle CPU has blocks to scrub in 512 MiB */
-#define WAKE_TICKS 20000u
-#define VECTOR	   0x50
+#define ROUNDS		  1000u
+#define WAKES		  400u /* more than an idle CPU has blocks to scrub in 512 MiB */
+#define WAKE_TICKS	  20000u
+#define VECTOR		  0x50
 #define AUTHENTIC_AMD_EBX 0x68747541u
 
 /* [VIRTIO] "Virtio Structure PCI Capabilities", "Common configuration structure layout" */

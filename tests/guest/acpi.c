@@ -69,7 +69,8 @@ void guest_main(void)
 
 	EXPECT(rsdp && same((const void *)rsdp, "RSD PTR ", 8), "the start info leads to the RSDP");
 	EXPECT(rsdp >= 0xe0000 && rsdp < 0x100000 && rsdp % 16 == 0, "a search would find it too");
-	EXPECT(sum(rsdp, 20) == 0 && sum(rsdp, read32(rsdp + 20)) == 0, "the RSDP's checksums hold");
+	EXPECT(sum(rsdp, 20) == 0 && sum(rsdp, read32(rsdp + 20)) == 0,
+	       "the RSDP's checksums hold");
 	EXPECT(read8(rsdp + 15) >= 2, "it is of ACPI 2.0 or later");
 	xsdt = read64(rsdp + 24);
 	EXPECT(is_table(xsdt, "XSDT"), "the XSDT's checksum holds");
@@ -81,7 +82,9 @@ void guest_main(void)
 	EXPECT(find(xsdt, "APIC"), "there is a MADT");
 	madt(find(xsdt, "APIC"), (uint32_t)option("vcpus", 1));
 	mcfg = find(xsdt, "MCFG");
-	EXPECT(mcfg && read64(mcfg + 44) == LAYOUT_ECAM && read8(mcfg + 54) == 0, "the MCFG has the ECAM of bus 0");
-	EXPECT(same((const void *)LAYOUT_SMBIOS, "_SM3_", 5) || same((const void *)LAYOUT_SMBIOS, "_SM_", 4),
+	EXPECT(mcfg && read64(mcfg + 44) == LAYOUT_ECAM && read8(mcfg + 54) == 0,
+	       "the MCFG has the ECAM of bus 0");
+	EXPECT(same((const void *)LAYOUT_SMBIOS, "_SM3_", 5) ||
+		       same((const void *)LAYOUT_SMBIOS, "_SM_", 4),
 	       "SMBIOS is where it is looked for");
 }

@@ -13,10 +13,12 @@ static void identity(void)
 	is_intel = r.ebx == 0x756e6547 && r.edx == 0x49656e69 && r.ecx == 0x6c65746e;
 	is_amd = r.ebx == 0x68747541 && r.edx == 0x69746e65 && r.ecx == 0x444d4163;
 	EXPECT(is_intel || is_amd, "the CPU is of a make that there is");
-	EXPECT(r.eax >= (is_intel ? 0x16 : 0xd) && r.eax < 0x40, "the highest basic leaf is a plausible one");
+	EXPECT(r.eax >= (is_intel ? 0x16 : 0xd) && r.eax < 0x40,
+	       "the highest basic leaf is a plausible one");
 	EXPECT(cpuid(0x80000000, 0).eax >= 0x80000008, "the extended leaves reach address sizes");
 	r = cpuid(0x40000000, 0);
-	EXPECT(r.ebx == 0x6c6c6942 && r.ecx == 0x69427465 && r.edx == 0x74656c6c, "the hypervisor gives its name");
+	EXPECT(r.ebx == 0x6c6c6942 && r.ecx == 0x69427465 && r.edx == 0x74656c6c,
+	       "the hypervisor gives its name");
 	EXPECT(r.eax >= 0x40000010, "the hypervisor's leaves reach the one for timing");
 }
 
@@ -38,7 +40,8 @@ static void features(void)
 	EXPECT_EQ(!!(cpuid(7, 0).edx & 1u << 29), rdmsr_catch(0x10a, &val) < 0,
 		  "ARCH_CAPABILITIES is there if, and only if, CPUID says so");
 	EXPECT(!(cpuid(0xa, 0).eax & 0xff), "no performance counters are offered");
-	EXPECT((cpuid(0x80000008, 0).eax & 0xff) >= 36, "physical addresses have a plausible width");
+	EXPECT((cpuid(0x80000008, 0).eax & 0xff) >= 36,
+	       "physical addresses have a plausible width");
 }
 
 static void osxsave(void)
@@ -76,8 +79,10 @@ static void xsave_sizes(void)
 		EXPECT_EQ(cpuid(0xd, 2).ebx, 576, "AVX state is at 576");
 	}
 	xsetbv(0, all);
-	EXPECT_EQ(cpuid(0xd, 0).ebx, standard_size(all), "XSAVE's size is where the last component ends");
-	EXPECT_EQ(cpuid(0xd, 0).ecx, cpuid(0xd, 0).ebx, "the largest size is the one with everything on");
+	EXPECT_EQ(cpuid(0xd, 0).ebx, standard_size(all),
+		  "XSAVE's size is where the last component ends");
+	EXPECT_EQ(cpuid(0xd, 0).ecx, cpuid(0xd, 0).ebx,
+		  "the largest size is the one with everything on");
 	EXPECT_EQ(cpuid(0xd, 40).eax, 0, "a component that is not offered has no size");
 	xsetbv(0, 3);
 }
@@ -105,7 +110,8 @@ static void topology(void)
 	if (is_intel)
 		EXPECT_EQ((cpuid(4, 0).eax >> 26) + 1, 2, "the cache leaf knows as many cores");
 	else
-		EXPECT_EQ(cpuid(0x80000008, 0).ecx & 0xff, 1, "the leaf of sizes knows as many cores");
+		EXPECT_EQ(cpuid(0x80000008, 0).ecx & 0xff, 1,
+			  "the leaf of sizes knows as many cores");
 	apic_enable(false);
 	EXPECT(start_second_cpu(second), "the second CPU starts");
 	wait_us(1000);
@@ -121,7 +127,8 @@ static void timing(void)
 	EXPECT(khz > 1000, "the timing leaf has the TSC's frequency");
 	if (!is_intel)
 		return;
-	EXPECT(by_15 > khz - khz / 1000 && by_15 < khz + khz / 1000, "leaf 0x15 agrees with the timing leaf");
+	EXPECT(by_15 > khz - khz / 1000 && by_15 < khz + khz / 1000,
+	       "leaf 0x15 agrees with the timing leaf");
 	EXPECT_EQ(cpuid(0x40000010, 0).ebx, r.ecx / 1000, "the LAPIC's clock is the crystal");
 	EXPECT(cpuid(0x16, 0).eax >= khz / 1000 - 1 && cpuid(0x16, 0).eax <= khz / 1000 + 1,
 	       "leaf 0x16 agrees with the timing leaf");

@@ -69,7 +69,8 @@ static void write_protection(void)
 	*entry &= ~PTE_W;
 	invlpg((uint64_t)page);
 	write_cr0(read_cr0() & ~CR0_WP);
-	EXPECT_EQ(CATCH(write8((uint64_t)page, 1)), -1, "without WP the supervisor writes where it may not");
+	EXPECT_EQ(CATCH(write8((uint64_t)page, 1)), -1,
+		  "without WP the supervisor writes where it may not");
 	write_cr0(read_cr0() | CR0_WP);
 	EXPECT_EQ(CATCH(write8((uint64_t)page, 1)), PF, "with WP it does not");
 	EXPECT_EQ(trap_error, 3, "error code 3: write, present");
@@ -95,14 +96,16 @@ static void cr4(void)
 	if (cpuid(1, 0).ecx & 1 << 17) {
 		write_cr3(read_cr3() | 8); /* PCD, or PCID 8 */
 		EXPECT_EQ(set_cr4(old | CR4_PCIDE), GP, "CR4.PCIDE needs bits 11..0 of CR3 zero");
-		EXPECT_EQ(set_cr4((old | CR4_PCIDE) ^ CR4_MCE), GP, "also together with a change of MCE");
+		EXPECT_EQ(set_cr4((old | CR4_PCIDE) ^ CR4_MCE), GP,
+			  "also together with a change of MCE");
 		write_cr3(read_cr3() & ~0xfffull);
 		EXPECT_EQ(set_cr4(old | CR4_PCIDE), -1, "and then can be set");
 		EXPECT_EQ(set_cr4(old), -1, "and cleared");
 	}
 }
 
-/* An emulator that takes such an address ends the VM at its next exit: it is told so by any_cr3=1. */
+/* An emulator that takes such an address ends the VM at its next exit: it is told so by any_cr3=1.
+ */
 static void cr3(void)
 {
 	EXPECT_EQ(CATCH(__asm__ volatile("mov %0, %%cr3" : : "r"(read_cr3() | 1ull << 51))), GP,
@@ -174,9 +177,11 @@ static void xcr0(void)
 	EXPECT_EQ(xgetbv(0), all, "and is seen, also after an exit");
 	if (all & 4) {
 		xsetbv(0, 3);
-		EXPECT_EQ(CATCH(__asm__ volatile("vpxor %%ymm0, %%ymm0, %%ymm0" :)), 6, "AVX is #UD while XCR0 has it off");
+		EXPECT_EQ(CATCH(__asm__ volatile("vpxor %%ymm0, %%ymm0, %%ymm0" :)), 6,
+			  "AVX is #UD while XCR0 has it off");
 		xsetbv(0, 7);
-		EXPECT_EQ(CATCH(__asm__ volatile("vpxor %%ymm0, %%ymm0, %%ymm0" :)), -1, "and works when it is on");
+		EXPECT_EQ(CATCH(__asm__ volatile("vpxor %%ymm0, %%ymm0, %%ymm0" :)), -1,
+			  "and works when it is on");
 	}
 }
 
@@ -187,7 +192,8 @@ static void cr8(void)
 	EXPECT_EQ(apic_read(0x80), 0x50, "CR8 is the upper half of TPR");
 	apic_write(0x80, 0x7f);
 	EXPECT_EQ(read_cr8(), 7, "and the other way round");
-	EXPECT_EQ(CATCH(__asm__ volatile("mov %0, %%cr8" : : "r"(0x10ull))), GP, "a CR8 above 15 is #GP");
+	EXPECT_EQ(CATCH(__asm__ volatile("mov %0, %%cr8" : : "r"(0x10ull))), GP,
+		  "a CR8 above 15 is #GP");
 	write_cr8(0);
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The board's interrupts: PIT, RTC and UART by way of the IOAPIC, edge and level, and of the PICs. */
+/* The board's interrupts: PIT, RTC and UART by way of the IOAPIC, edge and level, and of the PICs.
+ */
 #include "tests/guest/lib/guest.h"
 
 #include "vmm/layout.h"
 
-#define PIT_HZ 1193182u
-#define LEVEL  0x8000u
-#define MASKED 0x10000u
+#define PIT_HZ	   1193182u
+#define LEVEL	   0x8000u
+#define MASKED	   0x10000u
 #define REMOTE_IRR 0x4000u
 
 #define UART (LAYOUT_COM1)
@@ -51,7 +52,8 @@ static void ioapic_registers(void)
 	ioapic_write(0, 0);
 	EXPECT(ioapic_read(0x10) & MASKED, "pins are masked after reset");
 	route(20, 0x1afff);
-	EXPECT_EQ(ioapic_read(0x10 + 40), 0x1afff & ~0x5000u, "entries keep all but their status bits");
+	EXPECT_EQ(ioapic_read(0x10 + 40), 0x1afff & ~0x5000u,
+		  "entries keep all but their status bits");
 	route(20, MASKED);
 }
 
@@ -119,11 +121,13 @@ static void level_by_uart(void)
 	out8(UART + 4, 8); /* OUT2 lets the interrupt out */
 	route(LAYOUT_IRQ_COM1, LEVEL | 0x42);
 	out8(UART + 1, 2); /* transmitter empty: high at once, until it is switched off */
-	EXPECT(WAIT_FOR(nr_level == 3, 50000), "a level that stays high interrupts again after each EOI");
+	EXPECT(WAIT_FOR(nr_level == 3, 50000),
+	       "a level that stays high interrupts again after each EOI");
 	EXPECT(entry_inside & REMOTE_IRR, "remote IRR is set in the handler");
 	WAIT_FOR(nr_level > 3, 3000);
 	EXPECT_EQ(nr_level, 3, "and stops when the line is low");
-	EXPECT(!(ioapic_read(0x10 + 2 * LAYOUT_IRQ_COM1) & REMOTE_IRR), "remote IRR is clear at the end");
+	EXPECT(!(ioapic_read(0x10 + 2 * LAYOUT_IRQ_COM1) & REMOTE_IRR),
+	       "remote IRR is clear at the end");
 	route(LAYOUT_IRQ_COM1, MASKED);
 	irq_hook = NULL;
 }

@@ -4,22 +4,22 @@
 
 #define GP 13
 
-#define APIC_ID	     0x20
-#define APIC_VERSION 0x30
-#define APIC_TPR     0x80
-#define APIC_PPR     0xa0
-#define APIC_EOI     0xb0
-#define APIC_LDR     0xd0
-#define APIC_DFR     0xe0
-#define APIC_ISR     0x100
-#define APIC_IRR     0x200
-#define APIC_ESR     0x280
+#define APIC_ID	       0x20
+#define APIC_VERSION   0x30
+#define APIC_TPR       0x80
+#define APIC_PPR       0xa0
+#define APIC_EOI       0xb0
+#define APIC_LDR       0xd0
+#define APIC_DFR       0xe0
+#define APIC_ISR       0x100
+#define APIC_IRR       0x200
+#define APIC_ESR       0x280
 #define APIC_LVT_TIMER 0x320
 #define APIC_LVT_LINT1 0x360
 #define APIC_LVT_ERROR 0x370
-#define APIC_INITIAL 0x380
-#define APIC_CURRENT 0x390
-#define APIC_DIVIDE  0x3e0
+#define APIC_INITIAL   0x380
+#define APIC_CURRENT   0x390
+#define APIC_DIVIDE    0x3e0
 
 #define TO_SELF	  0x40000u
 #define TO_ALL	  0x80000u
@@ -85,7 +85,8 @@ static void priorities(void)
 	EXPECT_EQ(apic_read(APIC_PPR), 0x60, "PPR follows TPR");
 	apic_send(0, TO_SELF | 0x6e);
 	apic_send(0, TO_SELF | 0x70);
-	EXPECT(WAIT_FOR(nr_taken == 1, 1000) && order[0] == 0x70, "TPR lets only higher classes through");
+	EXPECT(WAIT_FOR(nr_taken == 1, 1000) && order[0] == 0x70,
+	       "TPR lets only higher classes through");
 	irq_on();
 	apic_write(APIC_TPR, 0x50);
 	EXPECT(WAIT_FOR(nr_taken == 2, 1000) && order[1] == 0x6e, "the other comes when TPR falls");
@@ -136,7 +137,8 @@ static void error_register(void)
 	errors();
 	apic_write(APIC_LVT_ERROR, 0x58);
 	apic_send(0, TO_SELF | 0x05);
-	EXPECT(WAIT_FOR(irq_count[0x58] == 1, 10000), "sending an illegal vector raises the error interrupt");
+	EXPECT(WAIT_FOR(irq_count[0x58] == 1, 10000),
+	       "sending an illegal vector raises the error interrupt");
 	EXPECT(errors() & 0x20, "ESR says that it was sent");
 	EXPECT_EQ(errors(), 0, "a second write finds ESR empty");
 	apic_write(APIC_LVT_ERROR, LVT_MASKED);
@@ -171,10 +173,12 @@ static void one_shot(void)
 	wait_us(1000);
 	later = apic_read(APIC_CURRENT);
 	has_fired = WAIT_FOR(irq_count[0x60] == 1, 20000);
-	EXPECT(first > 4 * bus_khz() && first <= 5 * bus_khz(), "the count starts at what was written");
+	EXPECT(first > 4 * bus_khz() && first <= 5 * bus_khz(),
+	       "the count starts at what was written");
 	EXPECT(later < first - bus_khz() / 2, "and goes down");
 	EXPECT(has_fired, "the one-shot timer fires");
-	EXPECT(is_near(taken_at - start, ticks, ticks / 10), "after the time that it was set to, within 10%");
+	EXPECT(is_near(taken_at - start, ticks, ticks / 10),
+	       "after the time that it was set to, within 10%");
 	EXPECT_EQ(apic_read(APIC_CURRENT), 0, "the count is 0 then");
 	WAIT_FOR(irq_count[0x60] == 2, 10000);
 	EXPECT_EQ(irq_count[0x60], 1, "it fires once");
@@ -196,7 +200,8 @@ static void dividers(void)
 	apic_write(APIC_DIVIDE, 0x1); /* by 4 */
 	apic_write(APIC_LVT_TIMER, 0x63);
 	apic_write(APIC_INITIAL, (uint32_t)bus_khz());
-	EXPECT(WAIT_FOR(irq_count[0x63] == 1, 20000) && is_near(taken_at - start, ticks, ticks / 10),
+	EXPECT(WAIT_FOR(irq_count[0x63] == 1, 20000) &&
+		       is_near(taken_at - start, ticks, ticks / 10),
 	       "the divider slows it down");
 }
 
@@ -208,7 +213,8 @@ static void periodic(void)
 	start = rdtsc();
 	start_timer(LVT_PERIODIC | 0x61, (uint32_t)(2 * bus_khz()));
 	EXPECT(WAIT_FOR(irq_count[0x61] == 10, 100000), "the periodic timer fires again and again");
-	EXPECT(is_near(taken_at - start, ticks, ticks / 10), "ten periods take ten periods' time, within 10%");
+	EXPECT(is_near(taken_at - start, ticks, ticks / 10),
+	       "ten periods take ten periods' time, within 10%");
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 	apic_write(APIC_INITIAL, 0);
 }
@@ -313,7 +319,8 @@ static void other_cpu(void)
 	apic_send(1, 0x4608);
 	wait_us(1000);
 	EXPECT_EQ(nr_starts, 1, "a SIPI to a CPU that runs does nothing");
-	EXPECT(start_second_cpu(second_without_interrupts) && nr_starts == 2, "INIT and SIPI start it again");
+	EXPECT(start_second_cpu(second_without_interrupts) && nr_starts == 2,
+	       "INIT and SIPI start it again");
 	apic_send(1, 0x76);
 	WAIT_FOR(irq_count[0x76], 1000);
 	EXPECT_EQ(irq_count[0x76], 0, "HLT with IF 0 does not take an interrupt");

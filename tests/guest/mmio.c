@@ -29,15 +29,17 @@ static void same_by_both_ways(void)
 	}
 	EXPECT(bytes, "bytes of configuration are part of their doublewords");
 	EXPECT(words, "words of configuration are part of their doublewords");
-	EXPECT_EQ(read32(LAYOUT_ECAM + (31u << 15)), 0xffffffff, "a function that is not there reads all ones");
-	EXPECT_EQ(read32(LAYOUT_ECAM + (1u << 12)), 0xffffffff, "so does function 1 of a device that has one");
+	EXPECT_EQ(read32(LAYOUT_ECAM + (31u << 15)), 0xffffffff,
+		  "a function that is not there reads all ones");
+	EXPECT_EQ(read32(LAYOUT_ECAM + (1u << 12)), 0xffffffff,
+		  "so does function 1 of a device that has one");
 }
 
-#define RMW(text, from, should)                                                                 \
-	do {                                                                                    \
-		write8(line_at, from);                                                          \
-		__asm__ volatile(text : : "r"(line_at), "c"(0x35u) : "memory", "cc", "rax");    \
-		EXPECT_EQ(read8(line_at), should, text);                                        \
+#define RMW(text, from, should)                                                                    \
+	do {                                                                                       \
+		write8(line_at, from);                                                             \
+		__asm__ volatile(text : : "r"(line_at), "c"(0x35u) : "memory", "cc", "rax");       \
+		EXPECT_EQ(read8(line_at), should, text);                                           \
 	} while (0)
 
 static void read_modify_write(void)
@@ -65,7 +67,10 @@ static uint64_t flags_of_compare(uint8_t is, uint8_t with)
 	uint64_t flags;
 
 	write8(line_at, is);
-	__asm__ volatile("cmpb %%cl, (%1); pushfq; pop %0" : "=r"(flags) : "r"(line_at), "c"(with) : "memory", "cc");
+	__asm__ volatile("cmpb %%cl, (%1); pushfq; pop %0"
+			 : "=r"(flags)
+			 : "r"(line_at), "c"(with)
+			 : "memory", "cc");
 	return flags & 0x8d5;
 }
 
@@ -74,7 +79,10 @@ static uint64_t flags_of_compare_in_ram(uint8_t is, uint8_t with)
 	uint64_t flags;
 
 	copy[0] = is;
-	__asm__ volatile("cmpb %%cl, (%1); pushfq; pop %0" : "=r"(flags) : "r"(copy), "c"(with) : "memory", "cc");
+	__asm__ volatile("cmpb %%cl, (%1); pushfq; pop %0"
+			 : "=r"(flags)
+			 : "r"(copy), "c"(with)
+			 : "memory", "cc");
 	return flags & 0x8d5;
 }
 
@@ -129,7 +137,8 @@ static void strings(void)
 	__asm__ volatile("rep movsl" : "+S"(si), "+D"(di), "+c"(cx) : : "memory");
 	for (uint32_t reg = 0; reg < 256; reg += 4)
 		all = all && *(uint32_t *)(copy + reg) == pci_read(0, reg);
-	EXPECT(all && cx == 0 && si == LAYOUT_ECAM + 256, "REP MOVSL copies 64 doublewords from a device");
+	EXPECT(all && cx == 0 && si == LAYOUT_ECAM + 256,
+	       "REP MOVSL copies 64 doublewords from a device");
 	si = HOLE, di = (uint64_t)copy, cx = 4000;
 	__asm__ volatile("rep movsb" : "+S"(si), "+D"(di), "+c"(cx) : : "memory");
 	all = true;
@@ -159,7 +168,8 @@ static void holes(void)
 	EXPECT_EQ(read64(HOLE + 8), ~0ull, "a hole reads all ones, 8 bytes");
 	EXPECT_EQ(read64(HOLE + 0xffc), ~0ull, "also across a page");
 	EXPECT_EQ(read32(0xfed00000), 0xffffffff, "there is no HPET");
-	EXPECT_EQ(read32(0xc0000000), 0xffffffff, "where RAM could be and is not, it reads all ones");
+	EXPECT_EQ(read32(0xc0000000), 0xffffffff,
+		  "where RAM could be and is not, it reads all ones");
 	write32(HOLE, 0);
 	EXPECT_EQ(read32(HOLE), 0xffffffff, "writes to a hole vanish");
 }
@@ -172,8 +182,8 @@ static void faults(void)
 
 	*behind = old & ~1ull;
 	invlpg((uint64_t)copy + 4096);
-	EXPECT_EQ(CATCH(__asm__ volatile("rep movsb" : "+S"(si), "+D"(di), "+c"(cx) : : "memory")), PF,
-		  "MOVS from a device into a page that is not present is #PF");
+	EXPECT_EQ(CATCH(__asm__ volatile("rep movsb" : "+S"(si), "+D"(di), "+c"(cx) : : "memory")),
+		  PF, "MOVS from a device into a page that is not present is #PF");
 	EXPECT_EQ(trap_cr2, (uint64_t)copy + 4096, "CR2 is the first byte that failed");
 	EXPECT_EQ(trap_regs.rcx, 16, "RCX is what was left");
 	EXPECT_EQ(trap_regs.rsi, HOLE + 16, "RSI is the next element's");

@@ -4,17 +4,18 @@
 
 #define GP 13
 
-#define APIC_BASE      0x1bu
-#define APIC_BASE_X2   (1ull << 10)
-#define APIC_BASE_ON   (1ull << 11)
-#define MTRR_DEF_TYPE  0x2ffu
-#define EFER	       0xc0000080u
-#define NON_CANONICAL  0x1234567890abcdefull
+#define APIC_BASE     0x1bu
+#define APIC_BASE_X2  (1ull << 10)
+#define APIC_BASE_ON  (1ull << 11)
+#define MTRR_DEF_TYPE 0x2ffu
+#define EFER	      0xc0000080u
+#define NON_CANONICAL 0x1234567890abcdefull
 
 static void unknown_ones(void)
 {
-	static const uint32_t indices[] = {0x0, 0x3, 0x48 + 0x100, 0x480, 0x485, 0x186, 0xc1, 0x606, 0x4b564d00,
-					   0x40000000, 0xc0000085, 0xc0010114, 0xdeadbeef, 0xffffffff};
+	static const uint32_t indices[] = {
+		0x0,   0x3,	   0x48 + 0x100, 0x480,	     0x485,	 0x186,	     0xc1,
+		0x606, 0x4b564d00, 0x40000000,	 0xc0000085, 0xc0010114, 0xdeadbeef, 0xffffffff};
 	uint64_t val;
 	bool all_read = true, all_write = true, all_codes = true;
 
@@ -48,10 +49,13 @@ static void apic_base(void)
 {
 	uint64_t base = rdmsr(APIC_BASE), val;
 
-	EXPECT_EQ(base, 0xfee00000 | APIC_BASE_ON | 1 << 8, "the APIC is on after reset, at its place, of the BSP");
+	EXPECT_EQ(base, 0xfee00000 | APIC_BASE_ON | 1 << 8,
+		  "the APIC is on after reset, at its place, of the BSP");
 	EXPECT_EQ(wrmsr_catch(APIC_BASE, base | 1), GP, "a reserved bit of APIC_BASE is #GP");
-	EXPECT_EQ(wrmsr_catch(APIC_BASE, base | 1ull << 50), GP, "an address beyond the width is #GP");
-	EXPECT_EQ(wrmsr_catch(APIC_BASE, (base & ~APIC_BASE_ON) | APIC_BASE_X2), GP, "x2APIC needs the APIC on");
+	EXPECT_EQ(wrmsr_catch(APIC_BASE, base | 1ull << 50), GP,
+		  "an address beyond the width is #GP");
+	EXPECT_EQ(wrmsr_catch(APIC_BASE, (base & ~APIC_BASE_ON) | APIC_BASE_X2), GP,
+		  "x2APIC needs the APIC on");
 	EXPECT_EQ(rdmsr_catch(0x802, &val), GP, "x2APIC registers are #GP in xAPIC mode");
 	EXPECT_EQ(wrmsr_catch(APIC_BASE, base | APIC_BASE_X2), -1, "xAPIC goes to x2APIC");
 	EXPECT_EQ(rdmsr_catch(0x802, &val), -1, "then x2APIC registers are there");
@@ -84,7 +88,8 @@ static void mtrrs(void)
 	EXPECT_EQ(old & 0xcff, 0x806, "MTRRs are on and write-back is the default");
 	EXPECT_EQ(wrmsr_catch(0xfe, 0), GP, "MTRRCAP cannot be written");
 	EXPECT_EQ(wrmsr_catch(MTRR_DEF_TYPE, 0xc02), GP, "type 2 as default is #GP");
-	EXPECT_EQ(wrmsr_catch(MTRR_DEF_TYPE, 1u << 12 | 6), GP, "a reserved bit of MTRR_DEF_TYPE is #GP");
+	EXPECT_EQ(wrmsr_catch(MTRR_DEF_TYPE, 1u << 12 | 6), GP,
+		  "a reserved bit of MTRR_DEF_TYPE is #GP");
 	EXPECT_EQ(wrmsr_catch(MTRR_DEF_TYPE, 0xc00), -1, "MTRR_DEF_TYPE can be written");
 	EXPECT_EQ(rdmsr(MTRR_DEF_TYPE), 0xc00, "and keeps it");
 	wrmsr(MTRR_DEF_TYPE, old);
@@ -95,9 +100,11 @@ static void mtrrs(void)
 		wrmsr(0x200 + i, i & 1 ? 0xffff0800 : (uint64_t)i << 20 | 6);
 	bool is_kept = true;
 	for (uint32_t i = 0; i < 2 * nr; i++)
-		is_kept = is_kept && rdmsr(0x200 + i) == (i & 1 ? 0xffff0800 : (uint64_t)i << 20 | 6);
+		is_kept =
+			is_kept && rdmsr(0x200 + i) == (i & 1 ? 0xffff0800 : (uint64_t)i << 20 | 6);
 	EXPECT(is_kept, "each variable range keeps its own");
-	EXPECT_EQ(wrmsr_catch(0x200 + 2 * nr, 0), GP, "there are as many variable ranges as MTRRCAP says");
+	EXPECT_EQ(wrmsr_catch(0x200 + 2 * nr, 0), GP,
+		  "there are as many variable ranges as MTRRCAP says");
 }
 
 static void tsc(void)
@@ -117,7 +124,11 @@ static void tsc(void)
 
 static void kept_ones(void)
 {
-	static const struct { uint32_t index; uint64_t val; const char *name; } rows[] = {
+	static const struct {
+		uint32_t index;
+		uint64_t val;
+		const char *name;
+	} rows[] = {
 		{0xc0000081, 0x0023001000000000ull, "STAR is kept across exits"},
 		{0xc0000082, 0xffffffff81234567ull, "LSTAR is kept across exits"},
 		{0xc0000083, 0xffffffff87654321ull, "CSTAR is kept across exits"},
@@ -149,7 +160,8 @@ static void kept_ones(void)
 	EXPECT(gs == rows[6].val && kernel_gs == rows[5].val, "SWAPGS exchanges the two");
 	EXPECT_EQ(wrmsr_catch(0xc0000082, NON_CANONICAL), GP, "a non-canonical LSTAR is #GP");
 	EXPECT_EQ(wrmsr_catch(0xc0000100, NON_CANONICAL), GP, "a non-canonical FS_BASE is #GP");
-	EXPECT_EQ(wrmsr_catch(0xc0000102, NON_CANONICAL), GP, "a non-canonical KERNEL_GS_BASE is #GP");
+	EXPECT_EQ(wrmsr_catch(0xc0000102, NON_CANONICAL), GP,
+		  "a non-canonical KERNEL_GS_BASE is #GP");
 	EXPECT_EQ(wrmsr_catch(0x175, NON_CANONICAL), GP, "a non-canonical SYSENTER_ESP is #GP");
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every way to restart a PC. A byte of the clock chip's memory, which survives, counts the boots; what
- * must not survive is changed before each of them.
+ * Every way to restart a PC. A byte of the clock chip's memory, which survives, counts the boots;
+ * what must not survive is changed before each of them.
  */
 #include "tests/guest/lib/guest.h"
 
@@ -49,7 +49,10 @@ static void change_everything(void)
 
 static void triple_fault(void)
 {
-	struct __attribute__((packed)) { uint16_t limit; uint64_t base; } none = {0, 0};
+	struct __attribute__((packed)) {
+		uint16_t limit;
+		uint64_t base;
+	} none = {0, 0};
 
 	__asm__ volatile("lidt %0; ud2" : : "m"(none));
 }
@@ -63,15 +66,27 @@ static void second(void)
 static void restart(uint8_t how)
 {
 	switch (how) {
-	case 0: print("ok - it comes up\n"); reset();
-	case 1: print("ok - it comes up after port 0xcf9\n"); triple_fault(); break;
-	case 2: print("ok - it comes up after a triple fault\n"); out8(0x64, 0xfe); break;
-	case 3: print("ok - it comes up after the keyboard controller's reset\n"); out8(0x92, 1); break;
+	case 0:
+		print("ok - it comes up\n");
+		reset();
+	case 1:
+		print("ok - it comes up after port 0xcf9\n");
+		triple_fault();
+		break;
+	case 2:
+		print("ok - it comes up after a triple fault\n");
+		out8(0x64, 0xfe);
+		break;
+	case 3:
+		print("ok - it comes up after the keyboard controller's reset\n");
+		out8(0x92, 1);
+		break;
 	case 4:
 		print("ok - it comes up after the fast reset\n");
 		start_second_cpu(second); /* is stopped by the reset, too */
 		reset();
-	default: return;
+	default:
+		return;
 	}
 	for (;;)
 		__asm__ volatile("cli; hlt");

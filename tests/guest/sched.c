@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much of a CPU this guest gets: it counts for seconds= of the clock and says which share of that
- * time it ran, in thousandths. Guests that compete are compared by tests/guest/run.
+ * How much of a CPU this guest gets: it counts for seconds= of the clock and says which share of
+ * that time it ran, in thousandths. Guests that compete are compared by tests/guest/run.
  */
 #include "tests/guest/lib/guest.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registers that the hypervisor itself never uses stay the guest's own while other guests run on the
- * same CPU: each instance fills them with patterns from seed= and looks at them again and again.
+ * Registers that the hypervisor itself never uses stay the guest's own while other guests run on
+ * the same CPU: each instance fills them with patterns from seed= and looks at them again and
+ * again.
  */
 #include "tests/guest/lib/guest.h"
 
@@ -12,10 +13,14 @@ static uint8_t want[YMM_REGS][32] __attribute__((aligned(64)));
 static uint8_t is[YMM_REGS][32] __attribute__((aligned(64)));
 static uint8_t x87_want[512] __attribute__((aligned(64))), x87_is[512] __attribute__((aligned(64)));
 
-static const uint32_t kept[] = {0xc0000081, 0xc0000082, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0x175, 0x176};
+static const uint32_t kept[] = {0xc0000081, 0xc0000082, 0xc0000084, 0xc0000100,
+				0xc0000101, 0xc0000102, 0x175,	    0x176};
 #define NR_KEPT (sizeof(kept) / sizeof(kept[0]))
 
-#define EACH_YMM(do) do(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11) do(12) do(13) do(14) do(15)
+#define EACH_YMM(do)                                                                               \
+	do                                                                                         \
+	(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11) do(12) do(13) do(  \
+		14) do(15)
 #define LOAD(n)	 "vmovdqu 32*" #n "(%0), %%ymm" #n "\n\t"
 #define STORE(n) "vmovdqu %%ymm" #n ", 32*" #n "(%0)\n\t"
 
@@ -38,7 +43,8 @@ static void fill(uint64_t *seed, uint64_t msrs[NR_KEPT], uint64_t drs[4])
 	for (uint32_t i = 0; i < 4; i++)
 		drs[i] = random_next(seed) >> 18;
 	__asm__ volatile("mov %0, %%db0; mov %1, %%db1; mov %2, %%db2; mov %3, %%db3"
-			 : : "r"(drs[0]), "r"(drs[1]), "r"(drs[2]), "r"(drs[3]));
+			 :
+			 : "r"(drs[0]), "r"(drs[1]), "r"(drs[2]), "r"(drs[3]));
 	write_cr2(drs[0]);
 }
 

@@ -26,7 +26,8 @@ static void pm(void)
 	wait_us(50000);
 	passed = pm_timer() - first;
 	ticks = rdtsc() - start;
-	EXPECT(is_near(passed, ticks * PM_HZ / (tsc_khz() * 1000)), "TSC and PM timer agree within 2%");
+	EXPECT(is_near(passed, ticks * PM_HZ / (tsc_khz() * 1000)),
+	       "TSC and PM timer agree within 2%");
 	for (uint32_t i = 0; i < 1000; i++) {
 		uint32_t now = pm_timer();
 
@@ -73,7 +74,8 @@ static void pit_latch(void)
 	wait_us(30000);
 	passed = (uint16_t)(first - pit_count());
 	ticks = rdtsc() - start;
-	EXPECT(is_near(passed, ticks * PIT_HZ / (tsc_khz() * 1000)), "TSC and counter 0's latch agree within 2%");
+	EXPECT(is_near(passed, ticks * PIT_HZ / (tsc_khz() * 1000)),
+	       "TSC and counter 0's latch agree within 2%");
 }
 
 static void rtc(void)
@@ -90,7 +92,8 @@ static void rtc(void)
 	while (cmos_read(0) == second)
 		;
 	EXPECT(is_near(rdtsc() - start, tsc_khz() * 1000), "a second of the RTC is a second");
-	EXPECT(cmos_read(9) >= 23 && cmos_read(8) >= 1 && cmos_read(8) <= 12 && cmos_read(7) >= 1 && cmos_read(7) <= 31,
+	EXPECT(cmos_read(9) >= 23 && cmos_read(8) >= 1 && cmos_read(8) <= 12 && cmos_read(7) >= 1 &&
+		       cmos_read(7) <= 31,
 	       "the RTC has today's date");
 }
 

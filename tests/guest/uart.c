@@ -4,19 +4,20 @@
 
 #include "vmm/layout.h"
 
-#define DATA  LAYOUT_COM1
-#define IER   (LAYOUT_COM1 + 1)
-#define IIR   (LAYOUT_COM1 + 2)
-#define FCR   (LAYOUT_COM1 + 2)
-#define LCR   (LAYOUT_COM1 + 3)
-#define MCR   (LAYOUT_COM1 + 4)
-#define LSR   (LAYOUT_COM1 + 5)
-#define MSR   (LAYOUT_COM1 + 6)
-#define SCR   (LAYOUT_COM1 + 7)
-#define LOOP  0x10
+#define DATA LAYOUT_COM1
+#define IER  (LAYOUT_COM1 + 1)
+#define IIR  (LAYOUT_COM1 + 2)
+#define FCR  (LAYOUT_COM1 + 2)
+#define LCR  (LAYOUT_COM1 + 3)
+#define MCR  (LAYOUT_COM1 + 4)
+#define LSR  (LAYOUT_COM1 + 5)
+#define MSR  (LAYOUT_COM1 + 6)
+#define SCR  (LAYOUT_COM1 + 7)
+#define LOOP 0x10
 
 /* While the port is tested nothing may be printed: what is found out is kept until afterwards. */
-static bool has_echo, is_in_order, has_ready, is_empty_after, fifo_iir, modem, thre, rx_iir, thre_is_gone;
+static bool has_echo, is_in_order, has_ready, is_empty_after, fifo_iir, modem, thre, rx_iir,
+	thre_is_gone;
 
 static void in_loopback(void)
 {

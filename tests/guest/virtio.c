@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Virtio devices by real queues: random bytes, and frames between two guests of the same program. */
+/* Virtio devices by real queues: random bytes, and frames between two guests of the same program.
+ */
 #include "tests/guest/lib/virtio.h"
 
 #define RNG 4
@@ -75,7 +76,8 @@ static uint32_t exchange(struct virtio *v)
 		nr_sent++;
 		wait_us(10000);
 		for (int64_t len; (len = virtio_take(&rx_queue, &slot)) >= 0;) {
-			nr_received += len == HDR + 64 && is_ours(rx[slot] + HDR) && tx[HDR + 11] != rx[slot][HDR + 11];
+			nr_received += len == HDR + 64 && is_ours(rx[slot] + HDR) &&
+				       tx[HDR + 11] != rx[slot][HDR + 11];
 			virtio_give(&rx_queue, slot, rx[slot], sizeof(rx[slot]), true);
 		}
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An innocent neighbour: works for seconds=, says so ten times a second, and looks whether its memory,
- * its results and its turns are what they should be.
+ * An innocent neighbour: works for seconds=, says so ten times a second, and looks whether its
+ * memory, its results and its turns are what they should be.
  */
 #include "tests/guest/lib/guest.h"
 

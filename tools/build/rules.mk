@@ -53,7 +53,7 @@ clean:
 	rm -rf $(B)
 
 format:
-	git ls-files '*.c' '*.h' | xargs clang-format -i
+	git ls-files '*.c' '*.h' ':!tools/build/libs' | xargs clang-format -i
 
 layers:
 	tools/build/layers

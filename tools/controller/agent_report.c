@@ -29,7 +29,8 @@ static void keep_vm(struct call *c, const char *id, const char *state, const cha
 {
 	bool bad = state && (strcmp(state, "crashed") == 0 || strcmp(state, "failed") == 0);
 
-	/* While a VM is being made its reason says how far that is: kept, but not an event each time. */
+	/* While a VM is being made its reason says how far that is: kept, but not an event each
+	 * time. */
 	if (db_run(&c->d->db,
 		   "UPDATE vms SET reason = ?2, since_ms = ?3 WHERE id = ?4 AND deleted_ms IS NULL"
 		   " AND state IS ?1 AND (reason IS NOT ?2 OR since_ms IS NOT ?3)",

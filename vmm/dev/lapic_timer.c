@@ -9,8 +9,9 @@
 #define BUS_KHZ (LAPIC_BUS_HZ / 1000)
 
 /*
- * A periodic timer of a few microseconds would keep the host at nothing else, also while a neighbour has
- * the CPU. No system asks for less than a tenth of a millisecond, and KVM draws the line here, too.
+ * A periodic timer of a few microseconds would keep the host at nothing else, also while a
+ * neighbour has the CPU. No system asks for less than a tenth of a millisecond, and KVM draws the
+ * line here, too.
  */
 #define PERIOD_MIN_US 200
 

@@ -48,7 +48,8 @@ void pci_fn_add_io_bar(struct pci_fn *fn, unsigned bar)
 {
 	uint32_t at = PCI_BAR0 + 4 * bar;
 
-	ASSERT(bar < PCI_BARS && !fn->bar_bytes[bar] && fn->io_bar == PCI_BARS && fn->ops->doorbell);
+	ASSERT(bar < PCI_BARS && !fn->bar_bytes[bar] && fn->io_bar == PCI_BARS &&
+	       fn->ops->doorbell);
 	fn->io_bar = (uint8_t)bar;
 	put_le32(fn->initial + at, PCI_BAR_IO);
 	put_le32(fn->writable + at, 0xffffu & ~(PCI_IO_BAR_LEN - 1));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One PCI function as a guest sees it: a type-0 configuration header with 64-bit memory BARs, I/O BARs
- * of one size, a capability list and MSI-X. A device embeds a struct pci_fn, describes itself with the
- * pci_fn_add_* calls at creation, and gives it to its bus (vmm/dev/pci_host.h).
+ * One PCI function as a guest sees it: a type-0 configuration header with 64-bit memory BARs, I/O
+ * BARs of one size, a capability list and MSI-X. A device embeds a struct pci_fn, describes itself
+ * with the pci_fn_add_* calls at creation, and gives it to its bus (vmm/dev/pci_host.h).
  *
  * Configuration space is two arrays: the bytes, and which of their bits the guest can write. Sizing
  * a BAR needs no code then: its low address bits are simply not writable. BAR addresses are
@@ -60,7 +60,8 @@ struct pci_fn;
 struct pci_fn_ops {
 	/* An access inside a BAR that is not MSI-X's; acc->offset is from the BAR's base. */
 	enum io_result (*bar_access)(struct pci_fn *fn, unsigned bar, struct io_access *acc);
-	/* A write to the I/O BAR; offset is below PCI_IO_BAR_LEN. Any CPU, no lock held. NULL: no such BAR */
+	/* A write to the I/O BAR; offset is below PCI_IO_BAR_LEN. Any CPU, no lock held. NULL: no
+	 * such BAR */
 	void (*doorbell)(struct pci_fn *fn, uint32_t offset);
 	/* BARs moved, or the command register changed. May be NULL. */
 	void (*moved)(struct pci_fn *fn);
@@ -118,7 +119,8 @@ void pci_fn_init(struct pci_fn *fn, struct vm *vm, const struct pci_fn_ops *ops,
 /* pci_fn_add_bar - 64-bit memory, in registers bar (even) and bar + 1; a power of two from 4 KiB */
 void pci_fn_add_bar(struct pci_fn *fn, unsigned bar, uint64_t bytes);
 
-/* pci_fn_add_io_bar - PCI_IO_BAR_LEN ports behind ops->doorbell, one a function; reads are all ones */
+/* pci_fn_add_io_bar - PCI_IO_BAR_LEN ports behind ops->doorbell, one a function; reads are all ones
+ */
 void pci_fn_add_io_bar(struct pci_fn *fn, unsigned bar);
 
 /* pci_fn_add_cap - body goes behind ID and next pointer; returns the capability's offset */

@@ -109,16 +109,18 @@ static struct pci_fn *fn_at_port(struct pci_host *host, uint32_t port)
 static void rebuild_doorbells(struct pci_host *host)
 {
 	for (uint32_t i = 0; i < PCI_HOST_DOORBELLS; i++)
-		__atomic_store_n(&host->doorbells[i], fn_at_port(host, LAYOUT_PCI_IO + i * PCI_IO_BAR_LEN),
+		__atomic_store_n(&host->doorbells[i],
+				 fn_at_port(host, LAYOUT_PCI_IO + i * PCI_IO_BAR_LEN),
 				 __ATOMIC_RELAXED);
 }
 
 bool pci_host_doorbell(struct pci_host *host, uint16_t port)
 {
 	uint32_t at = port - LAYOUT_PCI_IO;
-	struct pci_fn *fn = at < LAYOUT_PCI_IO_BYTES
-				    ? __atomic_load_n(&host->doorbells[at / PCI_IO_BAR_LEN], __ATOMIC_RELAXED)
-				    : NULL;
+	struct pci_fn *fn =
+		at < LAYOUT_PCI_IO_BYTES
+			? __atomic_load_n(&host->doorbells[at / PCI_IO_BAR_LEN], __ATOMIC_RELAXED)
+			: NULL;
 
 	if (fn)
 		fn->ops->doorbell(fn, at % PCI_IO_BAR_LEN);

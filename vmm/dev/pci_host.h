@@ -4,9 +4,9 @@
  * configuration through ports 0xcf8/0xcfc and through ECAM, and a window for memory BARs, in which
  * every BAR has a place from reset on. What nobody answers reads as all ones.
  *
- * On the board it is one device with three rows: PCI_HOST_PORTS and LAYOUT_PCI_IO (PIO), and PCI_HOST_MMIO, which is
- * the BAR window and right behind it ECAM. Port 0xcf9 inside the first is not its: accesses to the
- * address register other than whole doublewords are IO_UNCLAIMED.
+ * On the board it is one device with three rows: PCI_HOST_PORTS and LAYOUT_PCI_IO (PIO), and
+ * PCI_HOST_MMIO, which is the BAR window and right behind it ECAM. Port 0xcf9 inside the first is
+ * not its: accesses to the address register other than whole doublewords are IO_UNCLAIMED.
  *
  * Lifetime: functions are added while the VM is created, and belong to the host from then on:
  * its reset and destroy do theirs, in the order they were added. Locking: all under vm->lock. Pure.

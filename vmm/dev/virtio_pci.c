@@ -320,8 +320,8 @@ static const struct pci_fn_ops fn_ops = {
 	.destroy = fn_destroy,
 };
 
-static uint8_t add_cap(struct virtio_pci *vp, uint8_t type, uint8_t bar, uint32_t offset, uint32_t len,
-		       uint8_t body_len)
+static uint8_t add_cap(struct virtio_pci *vp, uint8_t type, uint8_t bar, uint32_t offset,
+		       uint32_t len, uint8_t body_len)
 {
 	uint8_t body[18] = {0}; /* what follows ID and next pointer */
 
@@ -349,7 +349,8 @@ static void add_caps(struct virtio_pci *vp)
 	add_cap(vp, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_BAR, VIRTIO_PCI_NOTIFY, notify_len, 18);
 	add_cap(vp, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_BAR, VIRTIO_PCI_ISR, 1, 14);
 	if (vp->config_len)
-		add_cap(vp, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_BAR, VIRTIO_PCI_DEVICE, vp->config_len, 14);
+		add_cap(vp, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_BAR, VIRTIO_PCI_DEVICE,
+			vp->config_len, 14);
 	at = add_cap(vp, VIRTIO_PCI_CAP_PCI_CFG, VIRTIO_PCI_BAR, 0, 0, 18);
 	pci_fn_let_write(&vp->fn, at + VIRTIO_PCI_CAP_BAR, 1);
 	pci_fn_let_write(&vp->fn, at + VIRTIO_PCI_CAP_OFFSET, 4 + 4 + PCI_CFG_DATA_BYTES);

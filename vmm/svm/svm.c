@@ -62,8 +62,8 @@ static bool firmware_allows(void)
 }
 
 /*
- * Every port exits. So do all MSRs but those that the CPU switches with the guest, and TSC_AUX; PAT is
- * the VMCB's too, but guests touch it once.
+ * Every port exits. So do all MSRs but those that the CPU switches with the guest, and TSC_AUX; PAT
+ * is the VMCB's too, but guests touch it once.
  */
 static enum hv_err make_maps(void)
 {
@@ -91,12 +91,14 @@ static enum hv_err svm_probe(struct virt_caps *caps)
 	if (!(cpuid_if_present(0x80000001u, 0).ecx & CPUID_EXT1_ECX_SVM))
 		return HV_ENOENT;
 	if (!firmware_allows()) {
-		log_err("svm", "AMD-V is switched off and locked by firmware: enable SVM in the firmware's set-up, "
+		log_err("svm", "AMD-V is switched off and locked by firmware: enable SVM in the "
+			       "firmware's set-up, "
 			       "then cold boot");
 		return HV_ENOTSUP;
 	}
 	read_capabilities(&cap);
-	err = svm_ctl_choose(&cap, &svm_ctl, missing, sizeof(missing), caps->features, sizeof(caps->features));
+	err = svm_ctl_choose(&cap, &svm_ctl, missing, sizeof(missing), caps->features,
+			     sizeof(caps->features));
 	if (err != HV_OK) {
 		log_err("svm", "this CPU's AMD-V lacks: %s; a guest cannot run here", missing);
 		return err;
@@ -105,7 +107,8 @@ static enum hv_err svm_probe(struct virt_caps *caps)
 	caps->cr4_guest_owned = svm_ctl.cr4_offered & ~CR4_MCE;
 	caps->has_1g = svm_ctl.has_1g;
 	caps->has_tsc_scaling = svm_ctl.has_tsc_rate;
-	caps->gpa_bits = (uint8_t)MIN(cpuid_if_present(0x80000008u, 0).eax & 0xff, (uint32_t)EPT_GPA_BITS);
+	caps->gpa_bits =
+		(uint8_t)MIN(cpuid_if_present(0x80000008u, 0).eax & 0xff, (uint32_t)EPT_GPA_BITS);
 	return make_maps();
 }
 
@@ -160,7 +163,8 @@ static void svm_vm_destroy(struct vm *vm)
 	(void)vm;
 }
 
-/* The LAPIC's page is no memory in any mode, so its accesses are emulated whenever they are its own. */
+/* The LAPIC's page is no memory in any mode, so its accesses are emulated whenever they are its
+ * own. */
 static void svm_apic_mode(struct vcpu *vcpu, bool is_enabled, bool is_x2apic)
 {
 	(void)vcpu;
@@ -170,7 +174,8 @@ static void svm_apic_mode(struct vcpu *vcpu, bool is_enabled, bool is_x2apic)
 
 /* ---- exits ---- */
 
-bool svm_fetch_insn(struct vcpu *vcpu, uint64_t exit_code, struct svm_insn *insn, enum insn_mode *mode)
+bool svm_fetch_insn(struct vcpu *vcpu, uint64_t exit_code, struct svm_insn *insn,
+		    enum insn_mode *mode)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
 	size_t len;
@@ -179,7 +184,8 @@ bool svm_fetch_insn(struct vcpu *vcpu, uint64_t exit_code, struct svm_insn *insn
 	       svm_insn_decode(exit_code, bytes, len, *mode, insn) == HV_OK;
 }
 
-/* Length of the instruction behind an exit that will be skipped. False: it is not there any more. */
+/* Length of the instruction behind an exit that will be skipped. False: it is not there any more.
+ */
 static bool find_length(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	const struct vmcb *vmcb = vmcb_of(vcpu);
@@ -209,8 +215,9 @@ static bool complete_string(struct vcpu *vcpu, struct vm_exit *exit)
 	if (!exit->io.is_in)
 		exit->io.seg = insn.seg;
 	svm_seg_get(vcpu, exit->io.seg, &seg);
-	exit->io.gva = svm_string_gva(mode, exit->io.addr_size, vcpu->gpr[exit->io.is_in ? REG_RDI : REG_RSI],
-				      exit->io.seg, seg.base);
+	exit->io.gva = svm_string_gva(mode, exit->io.addr_size,
+				      vcpu->gpr[exit->io.is_in ? REG_RDI : REG_RSI], exit->io.seg,
+				      seg.base);
 	return true;
 }
 
@@ -304,7 +311,8 @@ static void decode_entry_failure(struct vcpu *vcpu, struct vm_exit *exit)
 	const char *why = svm_check(vmcb_of(vcpu), (uint8_t)cpuid_if_present(0x80000008u, 0).eax);
 
 	exit->failed.why = why ? why : "no check of ours found it; see the VMCB dump";
-	log_err("svm", "vm %u vcpu %u: entry refused: %s", vcpu->vm->id, vcpu->index, exit->failed.why);
+	log_err("svm", "vm %u vcpu %u: entry refused: %s", vcpu->vm->id, vcpu->index,
+		exit->failed.why);
 }
 
 /* The exits that are more than their code. */
@@ -411,14 +419,25 @@ static void svm_dump(struct vcpu *vcpu)
 		const char *name;
 		uint64_t value;
 	} rows[] = {
-		{"rip", vmcb->save.rip}, {"rsp", vmcb->save.rsp}, {"rflags", vmcb->save.rflags},
-		{"cr0", vmcb->save.cr0}, {"cr3", vmcb->save.cr3}, {"cr4", vmcb->save.cr4},
-		{"efer", vmcb->save.efer}, {"cs", vmcb->save.cs.selector}, {"cs.attrib", vmcb->save.cs.attrib},
-		{"cpl", vmcb->save.cpl}, {"interrupt_shadow", vmcb->control.interrupt_shadow},
-		{"vintr", vmcb->control.vintr}, {"event_inj", vmcb->control.event_inj},
-		{"exit_int_info", vmcb->control.exit_int_info}, {"exit_code", vmcb->control.exit_code},
-		{"exit_info_1", vmcb->control.exit_info_1}, {"exit_info_2", vmcb->control.exit_info_2},
-		{"asid", vmcb->control.asid}, {"n_cr3", vmcb->control.n_cr3},
+		{"rip", vmcb->save.rip},
+		{"rsp", vmcb->save.rsp},
+		{"rflags", vmcb->save.rflags},
+		{"cr0", vmcb->save.cr0},
+		{"cr3", vmcb->save.cr3},
+		{"cr4", vmcb->save.cr4},
+		{"efer", vmcb->save.efer},
+		{"cs", vmcb->save.cs.selector},
+		{"cs.attrib", vmcb->save.cs.attrib},
+		{"cpl", vmcb->save.cpl},
+		{"interrupt_shadow", vmcb->control.interrupt_shadow},
+		{"vintr", vmcb->control.vintr},
+		{"event_inj", vmcb->control.event_inj},
+		{"exit_int_info", vmcb->control.exit_int_info},
+		{"exit_code", vmcb->control.exit_code},
+		{"exit_info_1", vmcb->control.exit_info_1},
+		{"exit_info_2", vmcb->control.exit_info_2},
+		{"asid", vmcb->control.asid},
+		{"n_cr3", vmcb->control.n_cr3},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

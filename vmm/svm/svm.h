@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of this backend share: its part of a CPU and of a vCPU, and what the boot CPU chose.
+ * What the files of this backend share: its part of a CPU and of a vCPU, and what the boot CPU
+ * chose.
  *
  *   svm_ctl.c     which features and intercepts       pure
  *   svm_asid.c    tags of a CPU's translations        pure
@@ -27,7 +28,7 @@
 #include "vmm/svm/vmcb.h"
 #include "vmm/vm.h"
 
-struct svm_cpu { /* cpu->virt */
+struct svm_cpu {	 /* cpu->virt */
 	hpa_t host_save; /* where VMRUN keeps the host's state */
 	hpa_t host_vmcb; /* what VMRUN does not keep, for VMLOAD; fixed once written */
 	struct svm_asids asids;
@@ -43,7 +44,8 @@ struct svm_vcpu {
 	bool wants_irq_window, wants_nmi_window;
 	uint64_t cr4; /* as the guest sees it: the VMCB's always has MCE */
 
-	/* The CPU does not say whether NMIs are masked: from an injected one to its IRET they are. */
+	/* The CPU does not say whether NMIs are masked: from an injected one to its IRET they are.
+	 */
 	bool is_nmi_masked;
 	bool is_returning; /* the IRET at iret_rip is the next instruction */
 	bool is_stepping;  /* TF is ours, to come out behind that IRET */
@@ -67,8 +69,10 @@ static inline struct vmcb *vmcb_of(const struct vcpu *vcpu)
 	return svm_of(vcpu)->vmcb;
 }
 
-/* svm.c: the instruction at RIP, by its bytes. False: not what made the exit, or it cannot be read. */
-bool svm_fetch_insn(struct vcpu *vcpu, uint64_t exit_code, struct svm_insn *insn, enum insn_mode *mode);
+/* svm.c: the instruction at RIP, by its bytes. False: not what made the exit, or it cannot be read.
+ */
+bool svm_fetch_insn(struct vcpu *vcpu, uint64_t exit_code, struct svm_insn *insn,
+		    enum insn_mode *mode);
 
 /* svm_vmcb.c; contracts in struct virt_ops */
 enum hv_err svm_vcpu_init(struct vcpu *vcpu);

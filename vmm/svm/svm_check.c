@@ -2,14 +2,14 @@
 /* The rules in the manual's order, each with the sentence that a log shows. */
 #include "vmm/svm/svm_check.h"
 
-#define CR0_PE	 BIT(0)
-#define CR0_NW	 BIT(29)
-#define CR0_CD	 BIT(30)
-#define CR0_PG	 BIT(31)
-#define CR4_PAE	 BIT(5)
-#define EFER_LME BIT(8)
-#define ATTR_L	 BIT(9) /* of CS, as struct vmcb_seg has it */
-#define ATTR_D	 BIT(10)
+#define CR0_PE	    BIT(0)
+#define CR0_NW	    BIT(29)
+#define CR0_CD	    BIT(30)
+#define CR0_PG	    BIT(31)
+#define CR4_PAE	    BIT(5)
+#define EFER_LME    BIT(8)
+#define ATTR_L	    BIT(9) /* of CS, as struct vmcb_seg has it */
+#define ATTR_D	    BIT(10)
 #define MSRPM_BYTES 8192ull
 #define IOPM_BYTES  12288ull
 
@@ -53,7 +53,8 @@ static const char *check_controls(const struct vmcb_control *c, uint8_t phys_bit
 		return "VMRUN is not intercepted";
 	if (c->asid == 0)
 		return "ASID is 0";
-	if (!range_fits(c->iopm_base_pa, IOPM_BYTES, end) || !range_fits(c->msrpm_base_pa, MSRPM_BYTES, end))
+	if (!range_fits(c->iopm_base_pa, IOPM_BYTES, end) ||
+	    !range_fits(c->msrpm_base_pa, MSRPM_BYTES, end))
 		return "a permission map lies beyond physical memory";
 	if ((c->event_inj & EVENT_V) && !is_known_event(c->event_inj))
 		return "the injected event does not exist";

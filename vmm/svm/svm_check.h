@@ -9,7 +9,8 @@
 
 #include "vmm/svm/vmcb.h"
 
-/* svm_check - the first rule that the VMCB breaks, or NULL when it breaks none of those known here */
+/* svm_check - the first rule that the VMCB breaks, or NULL when it breaks none of those known here
+ */
 const char *svm_check(const struct vmcb *vmcb, uint8_t phys_bits);
 
 #endif

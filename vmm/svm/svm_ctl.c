@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The choice of features as one table: a row a feature, with whether Billet can do without it. Below
- * it, what every guest exits for.
+ * The choice of features as one table: a row a feature, with whether Billet can do without it.
+ * Below it, what every guest exits for.
  *
- * Not used, though CPUs have it: virtual VMLOAD and VMSAVE and virtual GIF let a guest run guests of
- * its own, which ours get #UD for; AVIC would be a third way of interrupts, and the LAPIC's model
- * serves as it does on every CPU without APIC virtualisation.
+ * Not used, though CPUs have it: virtual VMLOAD and VMSAVE and virtual GIF let a guest run guests
+ * of its own, which ours get #UD for; AVIC would be a third way of interrupts, and the LAPIC's
+ * model serves as it does on every CPU without APIC virtualisation.
  */
 #include "vmm/svm/svm_ctl.h"
 
@@ -22,9 +22,9 @@
 #define LEAF7_EBX_SMAP	   BIT(20)
 #define LEAF7_ECX_UMIP	   BIT(2)
 
-#define ASIDS_MIN	2      /* the host's and one */
-#define PAUSE_COUNT	3000   /* of PAUSEs that follow closely until an exit */
-#define PAUSE_THRESHOLD 128    /* ticks between two that follow closely */
+#define ASIDS_MIN	2    /* the host's and one */
+#define PAUSE_COUNT	3000 /* of PAUSEs that follow closely until an exit */
+#define PAUSE_THRESHOLD 128  /* ticks between two that follow closely */
 
 /* VME to PCE and the two of SSE: every CPU with AMD-V has them. */
 #define CR4_ALWAYS 0x7bfull
@@ -37,7 +37,7 @@ enum need {
 static const struct {
 	uint32_t bit;
 	enum need need;
-	const char *name; /* as the manual calls it */
+	const char *name;    /* as the manual calls it */
 	const char *feature; /* for the boot log */
 } rows[] = {
 	{SVM_FEATURE_NP, MUST, "nested paging", "npt"},
@@ -55,12 +55,9 @@ static const struct {
 	uint64_t cr4;
 	enum { OF_LEAF1_ECX, OF_LEAF7_EBX, OF_LEAF7_ECX } word;
 } cr4_rows[] = {
-	{LEAF7_ECX_UMIP, BIT(11), OF_LEAF7_ECX},
-	{LEAF7_EBX_FSGSBASE, BIT(16), OF_LEAF7_EBX},
-	{LEAF1_ECX_PCID, BIT(17), OF_LEAF1_ECX},
-	{LEAF1_ECX_XSAVE, BIT(18), OF_LEAF1_ECX},
-	{LEAF7_EBX_SMEP, BIT(20), OF_LEAF7_EBX},
-	{LEAF7_EBX_SMAP, BIT(21), OF_LEAF7_EBX},
+	{LEAF7_ECX_UMIP, BIT(11), OF_LEAF7_ECX}, {LEAF7_EBX_FSGSBASE, BIT(16), OF_LEAF7_EBX},
+	{LEAF1_ECX_PCID, BIT(17), OF_LEAF1_ECX}, {LEAF1_ECX_XSAVE, BIT(18), OF_LEAF1_ECX},
+	{LEAF7_EBX_SMEP, BIT(20), OF_LEAF7_EBX}, {LEAF7_EBX_SMAP, BIT(21), OF_LEAF7_EBX},
 };
 
 #define MISC1_ALWAYS                                                                               \
@@ -87,8 +84,9 @@ static void text_add(struct text *t, const char *separator, const char *word)
 
 static uint64_t cr4_offered(const struct svm_cap *cap)
 {
-	const uint32_t words[] = {
-		[OF_LEAF1_ECX] = cap->leaf1_ecx, [OF_LEAF7_EBX] = cap->leaf7_ebx, [OF_LEAF7_ECX] = cap->leaf7_ecx};
+	const uint32_t words[] = {[OF_LEAF1_ECX] = cap->leaf1_ecx,
+				  [OF_LEAF7_EBX] = cap->leaf7_ebx,
+				  [OF_LEAF7_ECX] = cap->leaf7_ecx};
 	uint64_t cr4 = CR4_ALWAYS;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cr4_rows); i++)
@@ -131,7 +129,8 @@ enum hv_err svm_ctl_choose(const struct svm_cap *cap, struct svm_ctl *out, char 
 	if (cap->svm_edx & SVM_FEATURE_PAUSE_FILTER) {
 		out->misc1 |= INTERCEPT_PAUSE;
 		out->pause_filter_count = PAUSE_COUNT;
-		out->pause_filter_threshold = cap->svm_edx & SVM_FEATURE_PAUSE_THRESHOLD ? PAUSE_THRESHOLD : 0;
+		out->pause_filter_threshold =
+			cap->svm_edx & SVM_FEATURE_PAUSE_THRESHOLD ? PAUSE_THRESHOLD : 0;
 	}
 	if (out->has_1g)
 		text_add(&has, " ", "npt-1g");

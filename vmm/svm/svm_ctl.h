@@ -13,7 +13,7 @@
 
 struct svm_cap { /* as CPUID gave them, 0 for a leaf that is not there */
 	uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx;
-	uint32_t ext1_edx; /* leaf 80000001h */
+	uint32_t ext1_edx;	   /* leaf 80000001h */
 	uint32_t svm_ebx, svm_edx; /* leaf 8000000ah: number of ASIDs, features */
 };
 
@@ -22,7 +22,8 @@ struct svm_ctl {
 	uint32_t nr_asids;     /* 0 is the host's; 1 to nr_asids - 1 are for guests */
 	uint64_t cr4_offered;  /* what a guest may have of CR4 */
 	uint16_t pause_filter_count, pause_filter_threshold;
-	bool has_nrip_save, has_decode_assists, has_lbr_virt, has_flush_by_asid, has_tsc_rate, has_1g;
+	bool has_nrip_save, has_decode_assists, has_lbr_virt, has_flush_by_asid, has_tsc_rate,
+		has_1g;
 };
 
 /*
@@ -34,7 +35,8 @@ struct svm_ctl {
 MUST_CHECK enum hv_err svm_ctl_choose(const struct svm_cap *cap, struct svm_ctl *out, char *missing,
 				      size_t missing_cap, char *features, size_t features_cap);
 
-/* svm_msrpm_pass - let a guest read and write an MSR without an exit; false: the map does not reach it */
+/* svm_msrpm_pass - let a guest read and write an MSR without an exit; false: the map does not reach
+ * it */
 bool svm_msrpm_pass(uint8_t map[8192], uint32_t index);
 
 #endif

@@ -6,7 +6,9 @@
 
 #include "vmm/svm/vmcb.h"
 
-enum { HERE = EXIT_KINDS }; /* svm.c deals with it alone; tells it from codes that are not in the table */
+enum {
+	HERE = EXIT_KINDS
+}; /* svm.c deals with it alone; tells it from codes that are not in the table */
 
 static const uint8_t kinds[] = {
 	[VMEXIT_CR_READ(4)] = EXIT_CR_READ,
@@ -35,9 +37,9 @@ static const uint8_t kinds[] = {
 	[VMEXIT_SHUTDOWN] = EXIT_TRIPLE_FAULT,
 	[VMEXIT_VMRUN] = EXIT_UNDEFINED,
 	[VMEXIT_VMMCALL] = EXIT_HYPERCALL,
-	[VMEXIT_VMLOAD ... VMEXIT_SKINIT] = EXIT_UNDEFINED,
+	[VMEXIT_VMLOAD... VMEXIT_SKINIT] = EXIT_UNDEFINED,
 	[VMEXIT_WBINVD] = EXIT_WBINVD,
-	[VMEXIT_MONITOR ... VMEXIT_MWAIT_ARMED] = EXIT_UNDEFINED,
+	[VMEXIT_MONITOR... VMEXIT_MWAIT_ARMED] = EXIT_UNDEFINED,
 	[VMEXIT_XSETBV] = EXIT_XSETBV,
 	[VMEXIT_RDPRU] = EXIT_UNDEFINED,
 };
@@ -72,7 +74,8 @@ enum hv_err svm_decode_io(uint64_t info, struct vm_exit *exit)
 	exit->io.is_rep = info & IOIO_REP;
 	exit->io.addr_size = (uint8_t)(2 * addr);
 	/* INS always uses ES. */
-	exit->io.seg = exit->io.is_in ? SEG_ES : (uint8_t)MIN(FIELD_GET(IOIO_SEG, info), (uint64_t)SEG_GS);
+	exit->io.seg =
+		exit->io.is_in ? SEG_ES : (uint8_t)MIN(FIELD_GET(IOIO_SEG, info), (uint64_t)SEG_GS);
 	exit->io.gva = 0;
 	return HV_OK;
 }
@@ -100,5 +103,6 @@ bool svm_repeats_itself(uint64_t event)
 {
 	uint64_t type = FIELD_GET(EVENT_TYPE, event), vector = FIELD_GET(EVENT_VECTOR, event);
 
-	return type == EVENT_TYPE_SOFTWARE || (type == EVENT_TYPE_EXCEPTION && (vector == 3 || vector == 4));
+	return type == EVENT_TYPE_SOFTWARE ||
+	       (type == EVENT_TYPE_EXCEPTION && (vector == 3 || vector == 4));
 }

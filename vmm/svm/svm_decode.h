@@ -22,7 +22,8 @@ enum exit_kind svm_decode_code(uint64_t exit_code);
  *
  * info   exit_info_1
  * exit   .io filled on HV_OK but for .gva, left alone otherwise. Of string forms, .seg is what the
- *        CPU says, which without decode assists means nothing, and .addr_size is 0 when it does not say.
+ *        CPU says, which without decode assists means nothing, and .addr_size is 0 when it does not
+ * say.
  *
  * Errors:  HV_EPROTO - a field holds a value the manual leaves undefined.
  * Source:  [APM] "IN/OUT Intercept Information".

@@ -3,8 +3,8 @@
  * Events into the guest, and exits when it can take the next one.
  *
  * A window is a virtual interrupt that is never delivered: the CPU exits at the moment it would be.
- * For NMIs there is no such thing. Behind an injected one the IRET is watched; it exits before it is
- * carried out, and when another NMI waits, one step takes the guest over it.
+ * For NMIs there is no such thing. Behind an injected one the IRET is watched; it exits before it
+ * is carried out, and when another NMI waits, one step takes the guest over it.
  *
  * Source: [APM] "Event Injection", "Virtual Interrupts".
  */
@@ -95,7 +95,8 @@ static void update_window(struct svm_vcpu *svm)
 	c->clean &= ~(CLEAN_TPR | CLEAN_I);
 }
 
-/* TF is looked at before the instruction, so the trap comes behind the IRET whatever flags that loads. */
+/* TF is looked at before the instruction, so the trap comes behind the IRET whatever flags that
+ * loads. */
 static void step_over_iret(struct svm_vcpu *svm)
 {
 	if (svm->is_stepping || (svm->vmcb->save.rflags & RFLAGS_TF))

@@ -44,7 +44,8 @@ static inline bool find_next(struct vcpu *vcpu, const struct vmcb *vmcb, uint64_
 	return mode == INSN_MODE_64 || *next_rip >> 32 == 0;
 }
 
-static enum svm_fast fast_insn(struct vcpu *vcpu, struct vmcb *vmcb, bool (*carry_out)(struct vcpu *vcpu))
+static enum svm_fast fast_insn(struct vcpu *vcpu, struct vmcb *vmcb,
+			       bool (*carry_out)(struct vcpu *vcpu))
 {
 	uint64_t next_rip;
 
@@ -82,7 +83,8 @@ enum svm_fast svm_exit_fast(struct vcpu *vcpu)
 	case VMEXIT_CPUID:
 		return fast_insn(vcpu, vmcb, exit_fast_cpuid);
 	case VMEXIT_MSR:
-		return fast_insn(vcpu, vmcb, vmcb->control.exit_info_1 ? exit_fast_wrmsr : exit_fast_rdmsr);
+		return fast_insn(vcpu, vmcb,
+				 vmcb->control.exit_info_1 ? exit_fast_wrmsr : exit_fast_rdmsr);
 	case VMEXIT_IOIO:
 		return fast_io(vcpu, vmcb);
 	default:

@@ -47,16 +47,36 @@ static bool take_prefix(struct prefixes *p, uint8_t byte, enum insn_mode mode)
 		return true;
 	}
 	switch (byte) {
-	case 0x26: p->seg = SEG_ES; break;
-	case 0x2e: p->seg = SEG_CS; break;
-	case 0x36: p->seg = SEG_SS; break;
-	case 0x3e: p->seg = SEG_DS; break;
-	case 0x64: p->seg = SEG_FS; break;
-	case 0x65: p->seg = SEG_GS; break;
-	case 0x67: p->has_addr_size = true; break;
-	case 0xf0: p->has_lock = true; break;
-	case 0x66: case 0xf2: case 0xf3: break;
-	default: return false;
+	case 0x26:
+		p->seg = SEG_ES;
+		break;
+	case 0x2e:
+		p->seg = SEG_CS;
+		break;
+	case 0x36:
+		p->seg = SEG_SS;
+		break;
+	case 0x3e:
+		p->seg = SEG_DS;
+		break;
+	case 0x64:
+		p->seg = SEG_FS;
+		break;
+	case 0x65:
+		p->seg = SEG_GS;
+		break;
+	case 0x67:
+		p->has_addr_size = true;
+		break;
+	case 0xf0:
+		p->has_lock = true;
+		break;
+	case 0x66:
+	case 0xf2:
+	case 0xf3:
+		break;
+	default:
+		return false;
 	}
 	p->rex = 0;
 	return true;
@@ -74,13 +94,17 @@ static struct prefixes take_prefixes(const uint8_t *bytes, size_t len_bytes, enu
 static uint8_t addr_size(const struct prefixes *p, enum insn_mode mode)
 {
 	switch (mode) {
-	case INSN_MODE_64: return p->has_addr_size ? 4 : 8;
-	case INSN_MODE_32: return p->has_addr_size ? 2 : 4;
-	default: return p->has_addr_size ? 4 : 2;
+	case INSN_MODE_64:
+		return p->has_addr_size ? 4 : 8;
+	case INSN_MODE_32:
+		return p->has_addr_size ? 2 : 4;
+	default:
+		return p->has_addr_size ? 4 : 2;
 	}
 }
 
-/* LOCK is AMD's way to CR8 where there is no REX. Only the registers of ModRM count, whatever its mod. */
+/* LOCK is AMD's way to CR8 where there is no REX. Only the registers of ModRM count, whatever its
+ * mod. */
 static void take_mov_cr(const struct prefixes *p, uint8_t modrm, struct svm_insn *insn)
 {
 	bool is_upper = (p->rex & 4) || p->has_lock;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long an instruction that made an exit is, for CPUs that do not say (no next-RIP save), and what
- * they leave out of an exit without decode assists. Knows only the instructions that are intercepted
- * and carried out. Pure.
+ * How long an instruction that made an exit is, for CPUs that do not say (no next-RIP save), and
+ * what they leave out of an exit without decode assists. Knows only the instructions that are
+ * intercepted and carried out. Pure.
  */
 #ifndef VMM_SVM_SVM_INSN_H
 #define VMM_SVM_SVM_INSN_H

@@ -24,7 +24,8 @@ static void set_efer(struct vmcb *vmcb, uint64_t val)
 	svm_flush(vmcb);
 }
 
-/* LMA follows LME and PG, as the CPU does it itself when a guest moves to CR0, which does not exit. */
+/* LMA follows LME and PG, as the CPU does it itself when a guest moves to CR0, which does not exit.
+ */
 static void set_cr0(struct vmcb *vmcb, uint64_t val)
 {
 	uint64_t efer = vmcb->save.efer;
@@ -34,7 +35,8 @@ static void set_cr0(struct vmcb *vmcb, uint64_t val)
 	set_efer(vmcb, is_long ? efer | EFER_LMA : efer & ~EFER_LMA);
 }
 
-/* MCE stays on for this machine's own machine checks; reads exit while the guest believes otherwise. */
+/* MCE stays on for this machine's own machine checks; reads exit while the guest believes
+ * otherwise. */
 static void set_cr4(struct svm_vcpu *svm, uint64_t val)
 {
 	struct vmcb *vmcb = svm->vmcb;
@@ -54,19 +56,33 @@ uint64_t svm_reg_get(struct vcpu *vcpu, enum guest_reg reg)
 	const struct vmcb_save *s = &vmcb_of(vcpu)->save;
 
 	switch (reg) {
-	case REG_RSP: return s->rsp;
-	case REG_RIP: return s->rip;
-	case REG_RFLAGS: return svm_of(vcpu)->is_stepping ? s->rflags & ~RFLAGS_TF : s->rflags;
-	case REG_CR0: return s->cr0;
-	case REG_CR2: return s->cr2;
-	case REG_CR3: return s->cr3;
-	case REG_CR4: return svm_of(vcpu)->cr4;
-	case REG_EFER: return s->efer & ~EFER_SVME;
-	case REG_FS_BASE: return s->fs.base;
-	case REG_GS_BASE: return s->gs.base;
-	case REG_KERNEL_GS_BASE: return s->kernel_gs_base;
-	case REG_DR7: return s->dr7;
-	default: ASSERT(reg <= REG_R15); return vcpu->gpr[reg];
+	case REG_RSP:
+		return s->rsp;
+	case REG_RIP:
+		return s->rip;
+	case REG_RFLAGS:
+		return svm_of(vcpu)->is_stepping ? s->rflags & ~RFLAGS_TF : s->rflags;
+	case REG_CR0:
+		return s->cr0;
+	case REG_CR2:
+		return s->cr2;
+	case REG_CR3:
+		return s->cr3;
+	case REG_CR4:
+		return svm_of(vcpu)->cr4;
+	case REG_EFER:
+		return s->efer & ~EFER_SVME;
+	case REG_FS_BASE:
+		return s->fs.base;
+	case REG_GS_BASE:
+		return s->gs.base;
+	case REG_KERNEL_GS_BASE:
+		return s->kernel_gs_base;
+	case REG_DR7:
+		return s->dr7;
+	default:
+		ASSERT(reg <= REG_R15);
+		return vcpu->gpr[reg];
 	}
 }
 
@@ -76,19 +92,50 @@ void svm_reg_set(struct vcpu *vcpu, enum guest_reg reg, uint64_t val)
 	struct vmcb_save *s = &vmcb->save;
 
 	switch (reg) {
-	case REG_RSP: s->rsp = val; break;
-	case REG_RIP: s->rip = val; break;
-	case REG_RFLAGS: s->rflags = val; break;
-	case REG_CR0: set_cr0(vmcb, val); break;
-	case REG_CR2: s->cr2 = val; vmcb->control.clean &= ~CLEAN_CR2; break;
-	case REG_CR3: s->cr3 = val; vmcb->control.clean &= ~CLEAN_CRX; svm_flush(vmcb); break;
-	case REG_CR4: set_cr4(svm_of(vcpu), val); break;
-	case REG_EFER: set_efer(vmcb, (val & ~EFER_LMA) | (s->efer & EFER_LMA)); break;
-	case REG_FS_BASE: s->fs.base = val; break;
-	case REG_GS_BASE: s->gs.base = val; break;
-	case REG_KERNEL_GS_BASE: s->kernel_gs_base = val; break;
-	case REG_DR7: s->dr7 = val; vmcb->control.clean &= ~CLEAN_DRX; break;
-	default: ASSERT(reg <= REG_R15); vcpu->gpr[reg] = val; break;
+	case REG_RSP:
+		s->rsp = val;
+		break;
+	case REG_RIP:
+		s->rip = val;
+		break;
+	case REG_RFLAGS:
+		s->rflags = val;
+		break;
+	case REG_CR0:
+		set_cr0(vmcb, val);
+		break;
+	case REG_CR2:
+		s->cr2 = val;
+		vmcb->control.clean &= ~CLEAN_CR2;
+		break;
+	case REG_CR3:
+		s->cr3 = val;
+		vmcb->control.clean &= ~CLEAN_CRX;
+		svm_flush(vmcb);
+		break;
+	case REG_CR4:
+		set_cr4(svm_of(vcpu), val);
+		break;
+	case REG_EFER:
+		set_efer(vmcb, (val & ~EFER_LMA) | (s->efer & EFER_LMA));
+		break;
+	case REG_FS_BASE:
+		s->fs.base = val;
+		break;
+	case REG_GS_BASE:
+		s->gs.base = val;
+		break;
+	case REG_KERNEL_GS_BASE:
+		s->kernel_gs_base = val;
+		break;
+	case REG_DR7:
+		s->dr7 = val;
+		vmcb->control.clean &= ~CLEAN_DRX;
+		break;
+	default:
+		ASSERT(reg <= REG_R15);
+		vcpu->gpr[reg] = val;
+		break;
 	}
 }
 
@@ -98,15 +145,17 @@ static struct vmcb_seg *seg_of(struct vcpu *vcpu, enum guest_seg seg)
 {
 	struct vmcb_save *s = &vmcb_of(vcpu)->save;
 	struct vmcb_seg *const segs[GUEST_SEGS] = {
-		[SEG_ES] = &s->es, [SEG_CS] = &s->cs, [SEG_SS] = &s->ss, [SEG_DS] = &s->ds,
-		[SEG_FS] = &s->fs, [SEG_GS] = &s->gs, [SEG_LDTR] = &s->ldtr, [SEG_TR] = &s->tr,
-		[SEG_GDTR] = &s->gdtr, [SEG_IDTR] = &s->idtr,
+		[SEG_ES] = &s->es,     [SEG_CS] = &s->cs, [SEG_SS] = &s->ss,
+		[SEG_DS] = &s->ds,     [SEG_FS] = &s->fs, [SEG_GS] = &s->gs,
+		[SEG_LDTR] = &s->ldtr, [SEG_TR] = &s->tr, [SEG_GDTR] = &s->gdtr,
+		[SEG_IDTR] = &s->idtr,
 	};
 
 	return segs[seg];
 }
 
-/* A segment that is not there is one that is not present. The DPL of SS is CPL, whatever the word says. */
+/* A segment that is not there is one that is not present. The DPL of SS is CPL, whatever the word
+ * says. */
 void svm_seg_get(struct vcpu *vcpu, enum guest_seg seg, struct guest_segment *out)
 {
 	const struct vmcb_seg *s = seg_of(vcpu, seg);
@@ -116,7 +165,8 @@ void svm_seg_get(struct vcpu *vcpu, enum guest_seg seg, struct guest_segment *ou
 		attr = (uint16_t)((attr & ~0x60) | vmcb_of(vcpu)->save.cpl << 5);
 	if (seg < SEG_GDTR && !(attr & 0x80))
 		attr |= SEG_ATTR_UNUSABLE;
-	*out = (struct guest_segment){.base = s->base, .limit = s->limit, .selector = s->selector, .attr = attr};
+	*out = (struct guest_segment){
+		.base = s->base, .limit = s->limit, .selector = s->selector, .attr = attr};
 }
 
 void svm_seg_set(struct vcpu *vcpu, enum guest_seg seg, const struct guest_segment *in)
@@ -207,7 +257,8 @@ bool svm_msr_set(struct vcpu *vcpu, uint32_t index, uint64_t val)
 
 /* ---- instructions ---- */
 
-/* The trap that a guest which steps itself expects behind an instruction that was carried out here. */
+/* The trap that a guest which steps itself expects behind an instruction that was carried out here.
+ */
 static void trap_single_step(struct vcpu *vcpu)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);

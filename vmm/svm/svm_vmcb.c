@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VMCB's life. It is filled when its vCPU is made and is memory like any other from then on; what a
- * CPU may have cached of it is told by its clean bits, which mean nothing on another CPU.
+ * A VMCB's life. It is filled when its vCPU is made and is memory like any other from then on; what
+ * a CPU may have cached of it is told by its clean bits, which mean nothing on another CPU.
  *
- * Source: [APM] "VMCB State Caching", "TLB Control"; "Processor Initialization State" for what a guest
- * starts with.
+ * Source: [APM] "VMCB State Caching", "TLB Control"; "Processor Initialization State" for what a
+ * guest starts with.
  */
 #include "kernel/cpu.h"
 #include "kernel/cpu_hw.h"
@@ -20,12 +20,13 @@
 void svm_flush(struct vmcb *vmcb)
 {
 	if (vmcb->control.tlb_control == TLB_CONTROL_NOTHING)
-		vmcb->control.tlb_control = svm_ctl.has_flush_by_asid ? TLB_CONTROL_FLUSH_ASID : TLB_CONTROL_FLUSH_ALL;
+		vmcb->control.tlb_control =
+			svm_ctl.has_flush_by_asid ? TLB_CONTROL_FLUSH_ASID : TLB_CONTROL_FLUSH_ALL;
 }
 
 /*
- * Not when the vCPU is loaded: the flush that a new generation begins with must come before any other
- * vCPU has entered with an ASID of it.
+ * Not when the vCPU is loaded: the flush that a new generation begins with must come before any
+ * other vCPU has entered with an ASID of it.
  */
 void svm_tag(struct vcpu *vcpu)
 {
@@ -49,8 +50,8 @@ static void fill_controls(struct vcpu *vcpu)
 
 	c->intercept_cr = INTERCEPT_CR_WRITE(4);
 	/*
-	 * #DB and #AC are the guest's and go on to it. They come out so that one that raises another of
-	 * its kind while it is delivered, and so on, does not keep the CPU for ever.
+	 * #DB and #AC are the guest's and go on to it. They come out so that one that raises
+	 * another of its kind while it is delivered, and so on, does not keep the CPU for ever.
 	 */
 	c->intercept_exceptions = INTERCEPT_DB | INTERCEPT_AC | INTERCEPT_MC;
 	c->intercept_misc1 = svm_ctl.misc1;
@@ -113,8 +114,10 @@ static void dr_load(const uint64_t dr[4])
 static void reset_segments(struct vcpu *vcpu)
 {
 	struct guest_segment data = {.base = 0, .limit = 0xffff, .selector = 0, .attr = 0x93};
-	struct guest_segment code = {.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attr = 0x9b};
-	struct guest_segment ldtr = {.limit = 0xffff, .attr = 0x82}, tr = {.limit = 0xffff, .attr = 0x8b};
+	struct guest_segment code = {
+		.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attr = 0x9b};
+	struct guest_segment ldtr = {.limit = 0xffff, .attr = 0x82},
+			     tr = {.limit = 0xffff, .attr = 0x8b};
 	struct guest_segment table = {.limit = 0xffff};
 
 	for (int seg = SEG_ES; seg <= SEG_GS; seg++)
@@ -158,7 +161,8 @@ void svm_vcpu_load(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 
-	if (svm->host != this_cpu()) { /* where its ASID is another's, and clean bits are about other pages */
+	if (svm->host !=
+	    this_cpu()) { /* where its ASID is another's, and clean bits are about other pages */
 		svm->host = this_cpu();
 		svm->asid = (struct svm_asid){0};
 		svm->vmcb->control.clean = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of AMD-V: the virtual machine control block, intercept bits, exit codes, MSRs, spelled as
- * the manual spells them. Only vmm/svm reads this file.
+ * The words of AMD-V: the virtual machine control block, intercept bits, exit codes, MSRs, spelled
+ * as the manual spells them. Only vmm/svm reads this file.
  *
  * Source: [APM] appendices "Layout of VMCB" and "SVM Intercept Exit Codes"; "VMCB Clean Field",
  * "Event Injection", "SVM Related MSRs".
@@ -23,24 +23,24 @@
 #define INTERCEPT_MC BIT(18)
 
 /* intercept_misc1 */
-#define INTERCEPT_INTR	      BIT(0)
-#define INTERCEPT_NMI	      BIT(1)
-#define INTERCEPT_SMI	      BIT(2)
-#define INTERCEPT_INIT	      BIT(3)
-#define INTERCEPT_VINTR	      BIT(4)
+#define INTERCEPT_INTR		BIT(0)
+#define INTERCEPT_NMI		BIT(1)
+#define INTERCEPT_SMI		BIT(2)
+#define INTERCEPT_INIT		BIT(3)
+#define INTERCEPT_VINTR		BIT(4)
 #define INTERCEPT_CR0_SEL_WRITE BIT(5) /* only writes that change more than TS and MP */
-#define INTERCEPT_RDPMC	      BIT(15)
-#define INTERCEPT_CPUID	      BIT(18)
-#define INTERCEPT_RSM	      BIT(19)
-#define INTERCEPT_IRET	      BIT(20)
-#define INTERCEPT_INVD	      BIT(22)
-#define INTERCEPT_PAUSE	      BIT(23)
-#define INTERCEPT_HLT	      BIT(24)
-#define INTERCEPT_INVLPGA     BIT(26)
-#define INTERCEPT_IOIO_PROT   BIT(27)
-#define INTERCEPT_MSR_PROT    BIT(28)
-#define INTERCEPT_TASK_SWITCH BIT(29)
-#define INTERCEPT_SHUTDOWN    BIT(31)
+#define INTERCEPT_RDPMC		BIT(15)
+#define INTERCEPT_CPUID		BIT(18)
+#define INTERCEPT_RSM		BIT(19)
+#define INTERCEPT_IRET		BIT(20)
+#define INTERCEPT_INVD		BIT(22)
+#define INTERCEPT_PAUSE		BIT(23)
+#define INTERCEPT_HLT		BIT(24)
+#define INTERCEPT_INVLPGA	BIT(26)
+#define INTERCEPT_IOIO_PROT	BIT(27)
+#define INTERCEPT_MSR_PROT	BIT(28)
+#define INTERCEPT_TASK_SWITCH	BIT(29)
+#define INTERCEPT_SHUTDOWN	BIT(31)
 
 /* intercept_misc2 */
 #define INTERCEPT_VMRUN	  BIT(0) /* VMRUN refuses to work without it */
@@ -61,10 +61,11 @@
 enum { TLB_CONTROL_NOTHING = 0, TLB_CONTROL_FLUSH_ALL = 1, TLB_CONTROL_FLUSH_ASID = 3 };
 
 /* vintr */
-#define VINTR_V_TPR	     0x0000000full
-#define VINTR_V_IRQ	     BIT(8)
-#define VINTR_V_IGN_TPR	     BIT(20)
-#define VINTR_V_INTR_MASKING BIT(24) /* the host's RFLAGS.IF rules physical interrupts, V_TPR is CR8 */
+#define VINTR_V_TPR	0x0000000full
+#define VINTR_V_IRQ	BIT(8)
+#define VINTR_V_IGN_TPR BIT(20)
+#define VINTR_V_INTR_MASKING                                                                       \
+	BIT(24) /* the host's RFLAGS.IF rules physical interrupts, V_TPR is CR8 */
 
 #define INTERRUPT_SHADOW BIT(0)
 
@@ -72,11 +73,11 @@ enum { TLB_CONTROL_NOTHING = 0, TLB_CONTROL_FLUSH_ALL = 1, TLB_CONTROL_FLUSH_ASI
 #define LBR_CTL_LBR_VIRT     BIT(0) /* DEBUGCTL is the guest's own */
 
 /* event_inj and exit_int_info */
-#define EVENT_VECTOR	     0x000000ffull
-#define EVENT_TYPE	     0x00000700ull
-#define EVENT_EV	     BIT(11) /* an error code comes with it */
-#define EVENT_V		     BIT(31)
-#define EVENT_ERROR_CODE     0xffffffff00000000ull
+#define EVENT_VECTOR	 0x000000ffull
+#define EVENT_TYPE	 0x00000700ull
+#define EVENT_EV	 BIT(11) /* an error code comes with it */
+#define EVENT_V		 BIT(31)
+#define EVENT_ERROR_CODE 0xffffffff00000000ull
 enum { EVENT_TYPE_INTR = 0, EVENT_TYPE_NMI = 2, EVENT_TYPE_EXCEPTION = 3, EVENT_TYPE_SOFTWARE = 4 };
 
 /* clean: which parts of the VMCB are as the CPU last saw them */
@@ -150,7 +151,7 @@ struct vmcb {
 	struct vmcb_save save;
 };
 
-#define VMCB_AT(member, offset) \
+#define VMCB_AT(member, offset)                                                                    \
 	static_assert(offsetof(struct vmcb, member) == (offset), "[APM] \"Layout of VMCB\"")
 VMCB_AT(control.intercept_misc3, 0x014);
 VMCB_AT(control.pause_filter_threshold, 0x03c);
@@ -183,51 +184,51 @@ static_assert(sizeof(struct vmcb) == 4096, "[APM] a VMCB is one page");
 
 /* ---- exit codes ---- */
 
-#define VMEXIT_CR_READ(n)  (0x000ull + (n))
-#define VMEXIT_CR_WRITE(n) (0x010ull + (n))
-#define VMEXIT_EXCP(n)	   (0x040ull + (n))
-#define VMEXIT_INTR	   0x060ull
-#define VMEXIT_NMI	   0x061ull
-#define VMEXIT_SMI	   0x062ull
-#define VMEXIT_INIT	   0x063ull
-#define VMEXIT_VINTR	   0x064ull
+#define VMEXIT_CR_READ(n)    (0x000ull + (n))
+#define VMEXIT_CR_WRITE(n)   (0x010ull + (n))
+#define VMEXIT_EXCP(n)	     (0x040ull + (n))
+#define VMEXIT_INTR	     0x060ull
+#define VMEXIT_NMI	     0x061ull
+#define VMEXIT_SMI	     0x062ull
+#define VMEXIT_INIT	     0x063ull
+#define VMEXIT_VINTR	     0x064ull
 #define VMEXIT_CR0_SEL_WRITE 0x065ull
-#define VMEXIT_RDPMC	   0x06full
-#define VMEXIT_CPUID	   0x072ull
-#define VMEXIT_RSM	   0x073ull
-#define VMEXIT_IRET	   0x074ull
-#define VMEXIT_INVD	   0x076ull
-#define VMEXIT_PAUSE	   0x077ull
-#define VMEXIT_HLT	   0x078ull
-#define VMEXIT_INVLPGA	   0x07aull
-#define VMEXIT_IOIO	   0x07bull
-#define VMEXIT_MSR	   0x07cull
-#define VMEXIT_TASK_SWITCH 0x07dull
-#define VMEXIT_SHUTDOWN	   0x07full
-#define VMEXIT_VMRUN	   0x080ull
-#define VMEXIT_VMMCALL	   0x081ull
-#define VMEXIT_VMLOAD	   0x082ull
-#define VMEXIT_VMSAVE	   0x083ull
-#define VMEXIT_STGI	   0x084ull
-#define VMEXIT_CLGI	   0x085ull
-#define VMEXIT_SKINIT	   0x086ull
-#define VMEXIT_WBINVD	   0x089ull
-#define VMEXIT_MONITOR	   0x08aull
-#define VMEXIT_MWAIT	   0x08bull
-#define VMEXIT_MWAIT_ARMED 0x08cull
-#define VMEXIT_XSETBV	   0x08dull
-#define VMEXIT_RDPRU	   0x08eull
-#define VMEXIT_NPF	   0x400ull
-#define VMEXIT_INVALID	   (~0ull) /* the guest's state or a control was refused */
+#define VMEXIT_RDPMC	     0x06full
+#define VMEXIT_CPUID	     0x072ull
+#define VMEXIT_RSM	     0x073ull
+#define VMEXIT_IRET	     0x074ull
+#define VMEXIT_INVD	     0x076ull
+#define VMEXIT_PAUSE	     0x077ull
+#define VMEXIT_HLT	     0x078ull
+#define VMEXIT_INVLPGA	     0x07aull
+#define VMEXIT_IOIO	     0x07bull
+#define VMEXIT_MSR	     0x07cull
+#define VMEXIT_TASK_SWITCH   0x07dull
+#define VMEXIT_SHUTDOWN	     0x07full
+#define VMEXIT_VMRUN	     0x080ull
+#define VMEXIT_VMMCALL	     0x081ull
+#define VMEXIT_VMLOAD	     0x082ull
+#define VMEXIT_VMSAVE	     0x083ull
+#define VMEXIT_STGI	     0x084ull
+#define VMEXIT_CLGI	     0x085ull
+#define VMEXIT_SKINIT	     0x086ull
+#define VMEXIT_WBINVD	     0x089ull
+#define VMEXIT_MONITOR	     0x08aull
+#define VMEXIT_MWAIT	     0x08bull
+#define VMEXIT_MWAIT_ARMED   0x08cull
+#define VMEXIT_XSETBV	     0x08dull
+#define VMEXIT_RDPRU	     0x08eull
+#define VMEXIT_NPF	     0x400ull
+#define VMEXIT_INVALID	     (~0ull) /* the guest's state or a control was refused */
 
 /* exit_info_1 of VMEXIT_IOIO; exit_info_2 is the next RIP */
-#define IOIO_IN	    BIT(0)
-#define IOIO_STR    BIT(2)
-#define IOIO_REP    BIT(3)
-#define IOIO_SIZE   0x00000070ull /* one bit each: 1, 2, 4 bytes */
-#define IOIO_ADDR   0x00000380ull /* one bit each: 16, 32, 64 bits */
-#define IOIO_SEG    0x00001c00ull /* of OUTS; with decode assists */
-#define IOIO_PORT   0xffff0000ull
+#define IOIO_IN	  BIT(0)
+#define IOIO_STR  BIT(2)
+#define IOIO_REP  BIT(3)
+#define IOIO_SIZE 0x00000070ull /* one bit each: 1, 2, 4 bytes */
+#define IOIO_ADDR 0x00000380ull /* one bit each: 16, 32, 64 bits */
+#define IOIO_SEG  0x00001c00ull /* of OUTS; with decode assists */
+#define IOIO_PORT 0xffff0000ull
 
 /* exit_info_1 of CR accesses, with decode assists */
 #define CR_INFO_MOV BIT(63)
@@ -239,22 +240,22 @@ static_assert(sizeof(struct vmcb) == 4096, "[APM] a VMCB is one page");
 
 /* ---- MSRs ---- */
 
-#define MSR_VM_CR	 0xc0010114u
-#define VM_CR_LOCK	 BIT(3)
-#define VM_CR_SVMDIS	 BIT(4)
-#define MSR_VM_HSAVE_PA	 0xc0010117u
-#define EFER_SVME	 BIT(12)
+#define MSR_VM_CR	0xc0010114u
+#define VM_CR_LOCK	BIT(3)
+#define VM_CR_SVMDIS	BIT(4)
+#define MSR_VM_HSAVE_PA 0xc0010117u
+#define EFER_SVME	BIT(12)
 
 /* CPUID 8000000Ah EDX, [APM] "SVM Feature Identification" */
-#define SVM_FEATURE_NP		     BIT(0)
-#define SVM_FEATURE_LBR_VIRT	     BIT(1)
-#define SVM_FEATURE_SVM_LOCK	     BIT(2)
-#define SVM_FEATURE_NRIP_SAVE	     BIT(3)
-#define SVM_FEATURE_TSC_RATE_MSR     BIT(4)
-#define SVM_FEATURE_VMCB_CLEAN	     BIT(5)
-#define SVM_FEATURE_FLUSH_BY_ASID    BIT(6)
-#define SVM_FEATURE_DECODE_ASSISTS   BIT(7)
-#define SVM_FEATURE_PAUSE_FILTER     BIT(10)
-#define SVM_FEATURE_PAUSE_THRESHOLD  BIT(12)
+#define SVM_FEATURE_NP		    BIT(0)
+#define SVM_FEATURE_LBR_VIRT	    BIT(1)
+#define SVM_FEATURE_SVM_LOCK	    BIT(2)
+#define SVM_FEATURE_NRIP_SAVE	    BIT(3)
+#define SVM_FEATURE_TSC_RATE_MSR    BIT(4)
+#define SVM_FEATURE_VMCB_CLEAN	    BIT(5)
+#define SVM_FEATURE_FLUSH_BY_ASID   BIT(6)
+#define SVM_FEATURE_DECODE_ASSISTS  BIT(7)
+#define SVM_FEATURE_PAUSE_FILTER    BIT(10)
+#define SVM_FEATURE_PAUSE_THRESHOLD BIT(12)
 
 #endif

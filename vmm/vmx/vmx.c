@@ -33,12 +33,12 @@ struct vmx_ctl vmx_ctl;
 struct vmx_cap vmx_cap;
 
 /*
- * What a guest may own of CR4: all that this CPU has but VMXE, SMXE, LA57, and what we do not offer.
- * MCE is not among it: it stays on for this machine's own machine checks.
+ * What a guest may own of CR4: all that this CPU has but VMXE, SMXE, LA57, and what we do not
+ * offer. MCE is not among it: it stays on for this machine's own machine checks.
  */
-#define CR4_OFFERED                                                                                  \
-	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) |    \
-	 BIT(11) | BIT(16) | BIT(17) | BIT(18) | BIT(20) | BIT(21))
+#define CR4_OFFERED                                                                                \
+	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(8) | BIT(9) |          \
+	 BIT(10) | BIT(11) | BIT(16) | BIT(17) | BIT(18) | BIT(20) | BIT(21))
 
 static void read_capabilities(struct vmx_cap *cap)
 {
@@ -81,7 +81,8 @@ static enum vmx_apicv wanted_apicv(void)
 {
 	static const char *const words[] = {"off", "registers", "on"};
 
-	return (enum vmx_apicv)cmdline_choose("apicv", words, ARRAY_SIZE(words), VMX_APICV_DELIVERY);
+	return (enum vmx_apicv)cmdline_choose("apicv", words, ARRAY_SIZE(words),
+					      VMX_APICV_DELIVERY);
 }
 
 /* No tick where none is needed: the preemption timer is for emulators only. See vmx_backstop(). */
@@ -106,13 +107,14 @@ static enum hv_err vmx_probe(struct virt_caps *caps)
 	if (!(cpuid(1, 0).ecx & CPUID_1_ECX_VMX))
 		return HV_ENOENT;
 	if (!firmware_allows()) {
-		log_err("vmx", "VT-x is switched off and locked by firmware: enable Intel Virtualization "
-			       "Technology in the firmware's set-up, then cold boot");
+		log_err("vmx",
+			"VT-x is switched off and locked by firmware: enable Intel Virtualization "
+			"Technology in the firmware's set-up, then cold boot");
 		return HV_ENOTSUP;
 	}
 	read_capabilities(&vmx_cap);
-	err = vmx_ctl_choose(&vmx_cap, wanted_apicv(), &vmx_ctl, missing, sizeof(missing), caps->features,
-			     sizeof(caps->features));
+	err = vmx_ctl_choose(&vmx_cap, wanted_apicv(), &vmx_ctl, missing, sizeof(missing),
+			     caps->features, sizeof(caps->features));
 	if (err != HV_OK) {
 		log_err("vmx", "this CPU's VT-x lacks: %s; a guest cannot run here", missing);
 		return err;
@@ -207,7 +209,8 @@ static void deliver_again(struct vmx_vcpu *vmx)
 		return;
 	if (info & INTR_HAS_CODE)
 		vmwrite(VMCS_ENTRY_ERROR_CODE, vmx->vectoring_code);
-	if (type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIV_SW || type == INTR_TYPE_SW_EXCEPTION)
+	if (type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIV_SW ||
+	    type == INTR_TYPE_SW_EXCEPTION)
 		vmwrite(VMCS_ENTRY_INSN_LEN, vmx->vectoring_len);
 	vmwrite(VMCS_ENTRY_INTR_INFO, info);
 }
@@ -251,7 +254,8 @@ static void decode(struct vcpu *vcpu, struct vm_exit *exit)
 		exit->irq.vector = (uint8_t)FIELD_GET(INTR_VECTOR, vmread(VMCS_EXIT_INTR_INFO));
 		return;
 	case REASON_IO:
-		if (vmx_decode_io(vmread(VMCS_EXIT_QUALIFICATION), (uint32_t)vmread(VMCS_EXIT_INSN_INFO),
+		if (vmx_decode_io(vmread(VMCS_EXIT_QUALIFICATION),
+				  (uint32_t)vmread(VMCS_EXIT_INSN_INFO),
 				  vmread(VMCS_GUEST_LINEAR_ADDRESS), exit) != HV_OK)
 			exit->kind = EXIT_UNKNOWN;
 		break;
@@ -333,20 +337,30 @@ static const struct {
 	uint32_t field;
 	const char *name;
 } dump_rows[] = {
-	{VMCS_GUEST_RIP, "rip"},	{VMCS_GUEST_RSP, "rsp"},	  {VMCS_GUEST_RFLAGS, "rflags"},
-	{VMCS_GUEST_CR0, "cr0"},	{VMCS_GUEST_CR3, "cr3"},	  {VMCS_GUEST_CR4, "cr4"},
-	{VMCS_GUEST_EFER, "efer"},	{VMCS_GUEST_CS_SELECTOR, "cs"},	  {VMCS_GUEST_CS_ACCESS, "cs.access"},
-	{VMCS_GUEST_INTERRUPTIBILITY, "interruptibility"}, {VMCS_GUEST_ACTIVITY_STATE, "activity"},
-	{VMCS_ENTRY_INTR_INFO, "entry.event"}, {VMCS_IDT_VECTORING_INFO, "vectoring"},
-	{VMCS_EXIT_REASON, "reason"},	{VMCS_EXIT_QUALIFICATION, "qualification"},
-	{VMCS_GUEST_PHYSICAL_ADDRESS, "gpa"}, {VMCS_GUEST_LINEAR_ADDRESS, "gva"},
+	{VMCS_GUEST_RIP, "rip"},
+	{VMCS_GUEST_RSP, "rsp"},
+	{VMCS_GUEST_RFLAGS, "rflags"},
+	{VMCS_GUEST_CR0, "cr0"},
+	{VMCS_GUEST_CR3, "cr3"},
+	{VMCS_GUEST_CR4, "cr4"},
+	{VMCS_GUEST_EFER, "efer"},
+	{VMCS_GUEST_CS_SELECTOR, "cs"},
+	{VMCS_GUEST_CS_ACCESS, "cs.access"},
+	{VMCS_GUEST_INTERRUPTIBILITY, "interruptibility"},
+	{VMCS_GUEST_ACTIVITY_STATE, "activity"},
+	{VMCS_ENTRY_INTR_INFO, "entry.event"},
+	{VMCS_IDT_VECTORING_INFO, "vectoring"},
+	{VMCS_EXIT_REASON, "reason"},
+	{VMCS_EXIT_QUALIFICATION, "qualification"},
+	{VMCS_GUEST_PHYSICAL_ADDRESS, "gpa"},
+	{VMCS_GUEST_LINEAR_ADDRESS, "gva"},
 };
 
 static void vmx_dump(struct vcpu *vcpu)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(dump_rows); i++)
-		log_info("vmx", "vm %u vcpu %u: %s=%llx", vcpu->vm->id, vcpu->index, dump_rows[i].name,
-			 (unsigned long long)vmread(dump_rows[i].field));
+		log_info("vmx", "vm %u vcpu %u: %s=%llx", vcpu->vm->id, vcpu->index,
+			 dump_rows[i].name, (unsigned long long)vmread(dump_rows[i].field));
 }
 
 const struct virt_ops vmx_ops = {

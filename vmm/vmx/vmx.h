@@ -19,8 +19,17 @@
 #include "vmm/vmx/vmx_ctl.h"
 #include "vmm/vm.h"
 
-/* MSRs that neither VMCS nor kernel uses: the guest's stay in the CPU until another vCPU gets it. */
-enum { SWITCHED_STAR, SWITCHED_LSTAR, SWITCHED_CSTAR, SWITCHED_FMASK, SWITCHED_KERNEL_GS, SWITCHED_TSC_AUX, SWITCHED_MSRS };
+/* MSRs that neither VMCS nor kernel uses: the guest's stay in the CPU until another vCPU gets it.
+ */
+enum {
+	SWITCHED_STAR,
+	SWITCHED_LSTAR,
+	SWITCHED_CSTAR,
+	SWITCHED_FMASK,
+	SWITCHED_KERNEL_GS,
+	SWITCHED_TSC_AUX,
+	SWITCHED_MSRS
+};
 
 struct vmx_vcpu {
 	hpa_t vmcs;
@@ -33,7 +42,7 @@ struct vmx_vcpu {
 	uint32_t cpu, cpu2; /* as in the VMCS now */
 	uint32_t vectoring; /* an event whose delivery an exit cut short; 0: none */
 	uint32_t vectoring_code, vectoring_len;
-	bool has_event;	    /* ENTRY_INTR_INFO is filled for the next entry */
+	bool has_event; /* ENTRY_INTR_INFO is filled for the next entry */
 	uint64_t switched[SWITCHED_MSRS];
 	uint64_t dr[7]; /* 0..3 and 6 */
 	uint64_t cr2;
@@ -45,9 +54,9 @@ extern struct vmx_ctl vmx_ctl;
 extern struct vmx_cap vmx_cap;
 
 /*
- * Exceptions that end a guest's run: machine checks, which are this machine's, and #DB and #AC, which
- * the guest gets back. Delivering one of those two can raise it again, without end and without an
- * instruction at which an interrupt could come in (CVE-2015-5307, CVE-2015-8104).
+ * Exceptions that end a guest's run: machine checks, which are this machine's, and #DB and #AC,
+ * which the guest gets back. Delivering one of those two can raise it again, without end and
+ * without an instruction at which an interrupt could come in (CVE-2015-5307, CVE-2015-8104).
  */
 #define VMX_TAKEN_EXCEPTIONS (BIT(1) | BIT(17) | BIT(18))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The choice of controls as one table: a row a control, with whether Billet can do without it. Reading
- * the table is reading what the backend relies on.
+ * The choice of controls as one table: a row a control, with whether Billet can do without it.
+ * Reading the table is reading what the backend relies on.
  */
 #include "vmm/vmx/vmx_ctl.h"
 
@@ -9,10 +9,10 @@
 #include "vmm/vmx/vmcs.h"
 
 enum need {
-	MUST,	/* no guests without it */
-	LIKES,	/* used when there */
-	APICV,	/* part of APIC virtualisation: VMX_APICV_REGISTERS, whole or not at all */
-	VID,	/* its next level: VMX_APICV_DELIVERY */
+	MUST,  /* no guests without it */
+	LIKES, /* used when there */
+	APICV, /* part of APIC virtualisation: VMX_APICV_REGISTERS, whole or not at all */
+	VID,   /* its next level: VMX_APICV_DELIVERY */
 };
 
 enum word { WORD_PIN, WORD_CPU, WORD_CPU2, WORD_EXIT, WORD_ENTRY, WORDS };
@@ -21,7 +21,7 @@ static const struct {
 	enum word word;
 	uint32_t bit;
 	enum need need;
-	const char *name; /* as the manual calls it */
+	const char *name;    /* as the manual calls it */
 	const char *feature; /* for the boot log; NULL: not worth a word */
 } rows[] = {
 	{WORD_PIN, PIN_EXTERNAL_INTERRUPT, MUST, "external-interrupt exiting", NULL},
@@ -89,7 +89,8 @@ static bool allows(uint64_t cap, uint32_t bit)
 	return (cap >> 32 & bit) == bit;
 }
 
-/* APIC virtualisation is used in steps, so that there are three ways of interrupts and not sixteen. */
+/* APIC virtualisation is used in steps, so that there are three ways of interrupts and not sixteen.
+ */
 static bool has_all_of(enum need need, const uint64_t caps[WORDS])
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -109,7 +110,8 @@ static enum vmx_apicv apicv_level(const uint64_t caps[WORDS], enum vmx_apicv wan
 
 static bool is_left_out(enum need need, enum vmx_apicv level)
 {
-	return (need == APICV && level < VMX_APICV_REGISTERS) || (need == VID && level < VMX_APICV_DELIVERY);
+	return (need == APICV && level < VMX_APICV_REGISTERS) ||
+	       (need == VID && level < VMX_APICV_DELIVERY);
 }
 
 static const char *const apicv_words[] = {
@@ -145,7 +147,8 @@ enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, enum vmx_apicv wanted, str
 			   char *missing, size_t missing_cap, char *features, size_t features_cap)
 {
 	const uint64_t caps[WORDS] = {cap->pin, cap->cpu, cap->cpu2, cap->exit, cap->entry};
-	/* The low half of a capability is what must be one. Secondary controls have no such bits. */
+	/* The low half of a capability is what must be one. Secondary controls have no such bits.
+	 */
 	uint32_t words[WORDS] = {(uint32_t)cap->pin, (uint32_t)cap->cpu, 0, (uint32_t)cap->exit,
 				 (uint32_t)cap->entry};
 	struct text lacks = {missing, missing_cap, 0}, has = {features, features_cap, 0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which VM-execution, exit and entry controls this CPU is run with. Pure: the capability MSRs come in
- * as a struct, the choice goes out, and what is missing is named.
+ * Which VM-execution, exit and entry controls this CPU is run with. Pure: the capability MSRs come
+ * in as a struct, the choice goes out, and what is missing is named.
  *
  * Source: [SDM] appendix "VMX Capability Reporting Facility".
  */
@@ -20,7 +20,8 @@ enum vmx_apicv {
 
 struct vmx_cap { /* as RDMSR gave them */
 	uint64_t basic, misc;
-	uint64_t pin, cpu, cpu2, exit, entry; /* the TRUE ones; low half allowed-0, high half allowed-1 */
+	uint64_t pin, cpu, cpu2, exit,
+		entry; /* the TRUE ones; low half allowed-0, high half allowed-1 */
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	uint64_t ept_vpid;
 	uint8_t phys_bits; /* width of a physical address, by CPUID; 0: not known */
@@ -42,7 +43,8 @@ struct vmx_ctl {
  * missing  filled with the names of what is missing, for HV_ENOTSUP
  * features filled with short words for what was chosen
  */
-MUST_CHECK enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, enum vmx_apicv wanted, struct vmx_ctl *out,
-				      char *missing, size_t missing_cap, char *features, size_t features_cap);
+MUST_CHECK enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, enum vmx_apicv wanted,
+				      struct vmx_ctl *out, char *missing, size_t missing_cap,
+				      char *features, size_t features_cap);
 
 #endif

@@ -20,7 +20,7 @@ static const uint8_t kinds[] = {
 	[REASON_RDPMC] = EXIT_NO_COUNTER,
 	[REASON_RSM] = EXIT_UNDEFINED,
 	[REASON_VMCALL] = EXIT_HYPERCALL,
-	[REASON_VMCLEAR ... REASON_VMXON] = EXIT_UNDEFINED,
+	[REASON_VMCLEAR... REASON_VMXON] = EXIT_UNDEFINED,
 	[REASON_CR_ACCESS] = EXIT_CR_WRITE,
 	[REASON_IO] = EXIT_IO,
 	[REASON_RDMSR] = EXIT_RDMSR,
@@ -74,7 +74,8 @@ enum hv_err vmx_decode_io(uint64_t qual, uint32_t insn_info, uint64_t gva, struc
 	exit->io.is_rep = qual & IOQ_REP;
 	exit->io.addr_size = (uint8_t)(2u << addr_size);
 	/* INS always uses ES; the field is undefined for it. */
-	exit->io.seg = exit->io.is_in ? SEG_ES : (uint8_t)MIN(FIELD_GET(INS_INFO_SEG, insn_info), SEG_GS);
+	exit->io.seg =
+		exit->io.is_in ? SEG_ES : (uint8_t)MIN(FIELD_GET(INS_INFO_SEG, insn_info), SEG_GS);
 	exit->io.gva = gva;
 	return HV_OK;
 }

@@ -28,7 +28,8 @@ enum exit_kind vmx_decode_reason(uint32_t reason);
  * Source:  [SDM] tables "Exit Qualification for I/O Instructions" and "Format of the VM-Exit
  *          Instruction-Information Field as Used for INS and OUTS".
  */
-MUST_CHECK enum hv_err vmx_decode_io(uint64_t qual, uint32_t insn_info, uint64_t gva, struct vm_exit *exit);
+MUST_CHECK enum hv_err vmx_decode_io(uint64_t qual, uint32_t insn_info, uint64_t gva,
+				     struct vm_exit *exit);
 
 /*
  * vmx_decode_cr - a control-register access
@@ -39,8 +40,8 @@ MUST_CHECK enum hv_err vmx_decode_io(uint64_t qual, uint32_t insn_info, uint64_t
  *
  * Source:  [SDM] table "Exit Qualification for Control-Register Accesses".
  */
-MUST_CHECK enum hv_err vmx_decode_cr(uint64_t qual, const uint64_t gpr[16], uint64_t rsp, uint64_t cr0,
-				     struct vm_exit *exit);
+MUST_CHECK enum hv_err vmx_decode_cr(uint64_t qual, const uint64_t gpr[16], uint64_t rsp,
+				     uint64_t cr0, struct vm_exit *exit);
 
 /* vmx_decode_ept - an access to a gpa that has no memory; .mmio filled */
 void vmx_decode_ept(uint64_t qual, uint64_t gpa, uint64_t gva, struct vm_exit *exit);

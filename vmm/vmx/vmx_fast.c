@@ -9,18 +9,19 @@
 #include "vmm/vmx/vmx.h"
 #include "vmm/vmx/vmx_hw.h"
 
-
 /* As vmx_skip(), with the rare cases out of the way: outside 64-bit mode EIP wraps at 4 GiB. */
 static inline void skip(void)
 {
 	uint64_t rip = vmread(VMCS_GUEST_RIP), next = rip + vmread(VMCS_EXIT_INSN_LEN);
 	uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
-	if (__builtin_expect((rip ^ next) >> 32 != 0, 0) && !(vmread(VMCS_GUEST_CS_ACCESS) & BIT(13)))
+	if (__builtin_expect((rip ^ next) >> 32 != 0, 0) &&
+	    !(vmread(VMCS_GUEST_CS_ACCESS) & BIT(13)))
 		next = (uint32_t)next;
 	vmwrite(VMCS_GUEST_RIP, next);
 	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
 }
 
 /* Not inlined, so that each kind saves only the registers that it needs itself. */
@@ -64,8 +65,8 @@ FAST_EXIT fast_doorbell(struct vcpu *vcpu, uint64_t qual)
 
 FAST_EXIT fast_port(struct vcpu *vcpu, uint64_t qual)
 {
-	exit_fast_io(vcpu, (uint16_t)FIELD_GET(IOQ_PORT, qual), (uint8_t)(FIELD_GET(IOQ_SIZE, qual) + 1),
-		     qual & IOQ_IN);
+	exit_fast_io(vcpu, (uint16_t)FIELD_GET(IOQ_PORT, qual),
+		     (uint8_t)(FIELD_GET(IOQ_SIZE, qual) + 1), qual & IOQ_IN);
 	return quiet_or_done(vcpu);
 }
 

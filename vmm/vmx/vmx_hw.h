@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The VMX instructions as C functions. Kernel only. Those that can fail say so; VMREAD and VMWRITE of
- * a field that this CPU lacks would be our bug, so they ASSERT.
+ * The VMX instructions as C functions. Kernel only. Those that can fail say so; VMREAD and VMWRITE
+ * of a field that this CPU lacks would be our bug, so they ASSERT.
  *
  * Source: [SDM] "VMX Instruction Reference".
  */
@@ -64,14 +64,18 @@ enum { INVEPT_SINGLE = 1, INVEPT_ALL = 2, INVVPID_SINGLE = 1, INVVPID_ALL = 2 };
 
 static inline void invept(uint64_t kind, uint64_t eptp)
 {
-	struct { uint64_t eptp, zero; } what = {eptp, 0};
+	struct {
+		uint64_t eptp, zero;
+	} what = {eptp, 0};
 
 	__asm__ volatile("invept %0, %1" : : "m"(what), "r"(kind) : "memory", "cc");
 }
 
 static inline void invvpid(uint64_t kind, uint16_t vpid)
 {
-	struct { uint64_t vpid, address; } what = {vpid, 0};
+	struct {
+		uint64_t vpid, address;
+	} what = {vpid, 0};
 
 	__asm__ volatile("invvpid %0, %1" : : "m"(what), "r"(kind) : "memory", "cc");
 }

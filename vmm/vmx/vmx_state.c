@@ -8,17 +8,17 @@
 #include "vmm/vmx/vmx.h"
 #include "vmm/vmx/vmx_hw.h"
 
-#define RFLAGS_IF BIT(9)
-#define DEBUGCTL_BTF BIT(1) /* TF steps over branches only */
-#define DR6_BS	  BIT(14) /* the trap is a single step */
-#define DR6_BD	  BIT(13)
-#define DR6_MATCHES 0xfull
-#define DR7_GD	  BIT(13)
-#define EFER_LME  BIT(8)
-#define EFER_LMA  BIT(10)
-#define CR0_NW	  BIT(29)
-#define CR0_CD	  BIT(30)
-#define CR4_PAE_BIT BIT(5)
+#define RFLAGS_IF    BIT(9)
+#define DEBUGCTL_BTF BIT(1)  /* TF steps over branches only */
+#define DR6_BS	     BIT(14) /* the trap is a single step */
+#define DR6_BD	     BIT(13)
+#define DR6_MATCHES  0xfull
+#define DR7_GD	     BIT(13)
+#define EFER_LME     BIT(8)
+#define EFER_LMA     BIT(10)
+#define CR0_NW	     BIT(29)
+#define CR0_CD	     BIT(30)
+#define CR4_PAE_BIT  BIT(5)
 
 /* ---- control registers ---- */
 
@@ -50,10 +50,12 @@ static void load_pdptes(struct vcpu *vcpu)
 	if (!(vmread(VMCS_GUEST_CR0) & CR0_PG) || !(vmread(VMCS_GUEST_CR4) & CR4_PAE_BIT) ||
 	    (vmread(VMCS_GUEST_EFER) & EFER_LMA))
 		return;
-	if (gmem_read(&vcpu->vm->mem, vmread(VMCS_GUEST_CR3) & 0xffffffe0u, entries, sizeof(entries)) != HV_OK)
+	if (gmem_read(&vcpu->vm->mem, vmread(VMCS_GUEST_CR3) & 0xffffffe0u, entries,
+		      sizeof(entries)) != HV_OK)
 		return; /* not RAM: nothing is mapped, and the guest faults */
 	for (uint32_t i = 0; i < 4; i++)
-		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, entries[i] & BIT(0) ? entries[i] & ~0x1e6ull : 0);
+		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i,
+			entries[i] & BIT(0) ? entries[i] & ~0x1e6ull : 0);
 }
 
 static void set_cr0(struct vcpu *vcpu, uint64_t val)
@@ -85,38 +87,80 @@ static void set_efer(struct vcpu *vcpu, uint64_t val)
 uint64_t vmx_reg_get(struct vcpu *vcpu, enum guest_reg reg)
 {
 	switch (reg) {
-	case REG_RSP: return vmread(VMCS_GUEST_RSP);
-	case REG_RIP: return vmread(VMCS_GUEST_RIP);
-	case REG_RFLAGS: return vmread(VMCS_GUEST_RFLAGS);
-	case REG_CR0: return cr_get(VMCS_GUEST_CR0, VMCS_CR0_MASK, VMCS_CR0_SHADOW);
-	case REG_CR2: return read_cr2();
-	case REG_CR3: return vmread(VMCS_GUEST_CR3);
-	case REG_CR4: return cr_get(VMCS_GUEST_CR4, VMCS_CR4_MASK, VMCS_CR4_SHADOW);
-	case REG_EFER: return vmread(VMCS_GUEST_EFER);
-	case REG_FS_BASE: return vmread(VMCS_GUEST_FS_BASE);
-	case REG_GS_BASE: return vmread(VMCS_GUEST_GS_BASE);
-	case REG_KERNEL_GS_BASE: return rdmsr(0xc0000102u);
-	case REG_DR7: return vmread(VMCS_GUEST_DR7);
-	default: ASSERT(reg <= REG_R15); return vcpu->gpr[reg];
+	case REG_RSP:
+		return vmread(VMCS_GUEST_RSP);
+	case REG_RIP:
+		return vmread(VMCS_GUEST_RIP);
+	case REG_RFLAGS:
+		return vmread(VMCS_GUEST_RFLAGS);
+	case REG_CR0:
+		return cr_get(VMCS_GUEST_CR0, VMCS_CR0_MASK, VMCS_CR0_SHADOW);
+	case REG_CR2:
+		return read_cr2();
+	case REG_CR3:
+		return vmread(VMCS_GUEST_CR3);
+	case REG_CR4:
+		return cr_get(VMCS_GUEST_CR4, VMCS_CR4_MASK, VMCS_CR4_SHADOW);
+	case REG_EFER:
+		return vmread(VMCS_GUEST_EFER);
+	case REG_FS_BASE:
+		return vmread(VMCS_GUEST_FS_BASE);
+	case REG_GS_BASE:
+		return vmread(VMCS_GUEST_GS_BASE);
+	case REG_KERNEL_GS_BASE:
+		return rdmsr(0xc0000102u);
+	case REG_DR7:
+		return vmread(VMCS_GUEST_DR7);
+	default:
+		ASSERT(reg <= REG_R15);
+		return vcpu->gpr[reg];
 	}
 }
 
 void vmx_reg_set(struct vcpu *vcpu, enum guest_reg reg, uint64_t val)
 {
 	switch (reg) {
-	case REG_RSP: vmwrite(VMCS_GUEST_RSP, val); break;
-	case REG_RIP: vmwrite(VMCS_GUEST_RIP, val); break;
-	case REG_RFLAGS: vmwrite(VMCS_GUEST_RFLAGS, val); break;
-	case REG_CR0: set_cr0(vcpu, val); break;
-	case REG_CR2: write_cr2(val); break;
-	case REG_CR3: vmwrite(VMCS_GUEST_CR3, val); load_pdptes(vcpu); break;
-	case REG_CR4: set_cr4(vcpu, val); break;
-	case REG_EFER: set_efer(vcpu, val); break;
-	case REG_FS_BASE: vmwrite(VMCS_GUEST_FS_BASE, val); break;
-	case REG_GS_BASE: vmwrite(VMCS_GUEST_GS_BASE, val); break;
-	case REG_KERNEL_GS_BASE: wrmsr(0xc0000102u, val); break;
-	case REG_DR7: vmwrite(VMCS_GUEST_DR7, val); break;
-	default: ASSERT(reg <= REG_R15); vcpu->gpr[reg] = val; break;
+	case REG_RSP:
+		vmwrite(VMCS_GUEST_RSP, val);
+		break;
+	case REG_RIP:
+		vmwrite(VMCS_GUEST_RIP, val);
+		break;
+	case REG_RFLAGS:
+		vmwrite(VMCS_GUEST_RFLAGS, val);
+		break;
+	case REG_CR0:
+		set_cr0(vcpu, val);
+		break;
+	case REG_CR2:
+		write_cr2(val);
+		break;
+	case REG_CR3:
+		vmwrite(VMCS_GUEST_CR3, val);
+		load_pdptes(vcpu);
+		break;
+	case REG_CR4:
+		set_cr4(vcpu, val);
+		break;
+	case REG_EFER:
+		set_efer(vcpu, val);
+		break;
+	case REG_FS_BASE:
+		vmwrite(VMCS_GUEST_FS_BASE, val);
+		break;
+	case REG_GS_BASE:
+		vmwrite(VMCS_GUEST_GS_BASE, val);
+		break;
+	case REG_KERNEL_GS_BASE:
+		wrmsr(0xc0000102u, val);
+		break;
+	case REG_DR7:
+		vmwrite(VMCS_GUEST_DR7, val);
+		break;
+	default:
+		ASSERT(reg <= REG_R15);
+		vcpu->gpr[reg] = val;
+		break;
 	}
 }
 
@@ -133,8 +177,9 @@ void vmx_seg_get(struct vcpu *vcpu, enum guest_seg seg, struct guest_segment *ou
 	if (seg >= SEG_GDTR) {
 		uint32_t table = (uint32_t)(seg - SEG_GDTR);
 
-		*out = (struct guest_segment){.base = vmread(VMCS_GUEST_GDTR_BASE + 2 * table),
-					      .limit = (uint32_t)vmread(VMCS_GUEST_GDTR_LIMIT + 2 * table)};
+		*out = (struct guest_segment){
+			.base = vmread(VMCS_GUEST_GDTR_BASE + 2 * table),
+			.limit = (uint32_t)vmread(VMCS_GUEST_GDTR_LIMIT + 2 * table)};
 		return;
 	}
 	uint32_t access = (uint32_t)vmread(seg_field(VMCS_GUEST_ES_ACCESS, seg));
@@ -143,7 +188,8 @@ void vmx_seg_get(struct vcpu *vcpu, enum guest_seg seg, struct guest_segment *ou
 		.base = vmread(seg_field(VMCS_GUEST_ES_BASE, seg)),
 		.limit = (uint32_t)vmread(seg_field(VMCS_GUEST_ES_LIMIT, seg)),
 		.selector = (uint16_t)vmread(seg_field(VMCS_GUEST_ES_SELECTOR, seg)),
-		.attr = (uint16_t)((access & 0xf0ff) | (access & ACCESS_UNUSABLE ? SEG_ATTR_UNUSABLE : 0)),
+		.attr = (uint16_t)((access & 0xf0ff) |
+				   (access & ACCESS_UNUSABLE ? SEG_ATTR_UNUSABLE : 0)),
 	};
 }
 
@@ -169,8 +215,9 @@ void vmx_seg_set(struct vcpu *vcpu, enum guest_seg seg, const struct guest_segme
 static const struct {
 	uint32_t index, field;
 } msr_fields[] = {
-	{0x174, VMCS_GUEST_SYSENTER_CS}, {0x175, VMCS_GUEST_SYSENTER_ESP}, {0x176, VMCS_GUEST_SYSENTER_EIP},
-	{0x277, VMCS_GUEST_PAT}, {0x1d9, VMCS_GUEST_DEBUGCTL}, {0xc0000100, VMCS_GUEST_FS_BASE},
+	{0x174, VMCS_GUEST_SYSENTER_CS},  {0x175, VMCS_GUEST_SYSENTER_ESP},
+	{0x176, VMCS_GUEST_SYSENTER_EIP}, {0x277, VMCS_GUEST_PAT},
+	{0x1d9, VMCS_GUEST_DEBUGCTL},	  {0xc0000100, VMCS_GUEST_FS_BASE},
 	{0xc0000101, VMCS_GUEST_GS_BASE}, {0xc0000080, VMCS_GUEST_EFER},
 };
 
@@ -203,7 +250,8 @@ bool vmx_msr_set(struct vcpu *vcpu, uint32_t index, uint64_t val)
 
 /* ---- instructions and events ---- */
 
-/* The trap that a guest which steps itself expects behind an instruction that was carried out here. */
+/* The trap that a guest which steps itself expects behind an instruction that was carried out here.
+ */
 static void trap_single_step(struct vcpu *vcpu)
 {
 	uint64_t dr6;
@@ -222,8 +270,10 @@ void vmx_skip(struct vcpu *vcpu, uint8_t insn_len)
 		rip = (uint32_t)rip;
 	vmwrite(VMCS_GUEST_RIP, rip);
 	if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
-	if ((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
+	if ((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
+	    !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
 		trap_single_step(vcpu);
 }
 
@@ -236,7 +286,8 @@ bool vmx_can_take(struct vcpu *vcpu, enum guest_event_kind kind)
 		return false;
 	if (kind == EVENT_NMI)
 		return !(blocking & (BLOCKING_NMI | BLOCKING_STI | BLOCKING_MOV_SS));
-	return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !(blocking & (BLOCKING_STI | BLOCKING_MOV_SS));
+	return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) &&
+	       !(blocking & (BLOCKING_STI | BLOCKING_MOV_SS));
 }
 
 void vmx_inject(struct vcpu *vcpu, struct guest_event event)
@@ -257,7 +308,8 @@ void vmx_inject(struct vcpu *vcpu, struct guest_event event)
 	vmx->has_event = true;
 }
 
-/* What the CPU does to the debug registers when it delivers #DB, and has left undone for the exit. */
+/* What the CPU does to the debug registers when it delivers #DB, and has left undone for the exit.
+ */
 static void set_debug_status(void)
 {
 	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION), dr6;
@@ -278,7 +330,8 @@ void vmx_give_back_exception(struct vcpu *vcpu, uint32_t info)
 		vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_EXIT_INTR_ERROR));
 	if (type == INTR_TYPE_PRIV_SW) /* INT1 */
 		vmwrite(VMCS_ENTRY_INSN_LEN, vmread(VMCS_EXIT_INSN_LEN));
-	vmwrite(VMCS_ENTRY_INTR_INFO, info & (INTR_VALID | INTR_HAS_CODE | INTR_TYPE | INTR_VECTOR));
+	vmwrite(VMCS_ENTRY_INTR_INFO,
+		info & (INTR_VALID | INTR_HAS_CODE | INTR_TYPE | INTR_VECTOR));
 	vmx_of(vcpu)->has_event = true;
 }
 
@@ -299,7 +352,8 @@ void vmx_want_window(struct vcpu *vcpu, enum guest_event_kind kind, bool want)
 void vmx_apicv_rvi(struct vcpu *vcpu, int rvi, int svi)
 {
 	(void)vcpu;
-	vmwrite(VMCS_GUEST_INTR_STATUS, (svi > 0 ? (uint64_t)svi << 8 : 0) | (rvi > 0 ? (uint64_t)rvi : 0));
+	vmwrite(VMCS_GUEST_INTR_STATUS,
+		(svi > 0 ? (uint64_t)svi << 8 : 0) | (rvi > 0 ? (uint64_t)rvi : 0));
 }
 
 void vmx_apicv_eoi_exits(struct vcpu *vcpu, const uint64_t vectors[4])

@@ -3,8 +3,8 @@
  * A VMCS's life. It is filled when its vCPU first comes onto its CPU, is active there from load to
  * put, and is clear, so that any CPU may take it, otherwise.
  *
- * Source: [SDM] "Virtual Machine Control Structures"; "Processor State and Instruction Pointer After
- * Reset" for what a guest starts with.
+ * Source: [SDM] "Virtual Machine Control Structures"; "Processor State and Instruction Pointer
+ * After Reset" for what a guest starts with.
  */
 #include "kernel/cpu.h"
 #include "kernel/cpu_hw.h"
@@ -19,31 +19,35 @@
 #include "vmm/vmx/vmx.h"
 #include "vmm/vmx/vmx_hw.h"
 
-#define MSR_PAT	  0x277u
-#define MSR_STAR  0xc0000081u
-#define MSR_LSTAR 0xc0000082u
-#define MSR_CSTAR 0xc0000083u
-#define MSR_FMASK 0xc0000084u
+#define MSR_PAT		   0x277u
+#define MSR_STAR	   0xc0000081u
+#define MSR_LSTAR	   0xc0000082u
+#define MSR_CSTAR	   0xc0000083u
+#define MSR_FMASK	   0xc0000084u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
-#define MSR_TSC_AUX 0xc0000103u
+#define MSR_TSC_AUX	   0xc0000103u
 
 #define PAT_RESET 0x0007040600070406ull
 
 /* CR0 bits that the guest changes without an exit. NE stays on below it, whatever it sees. */
 #define CR0_GUEST_OWNED (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(16) | BIT(18) | BIT(31))
 
-struct vmx_vm { /* pages that all vCPUs of a VM share */
+struct vmx_vm {		   /* pages that all vCPUs of a VM share */
 	hpa_t io_bitmaps;  /* two pages, all ones: every port exits */
 	hpa_t apic_access; /* never read or written by anybody: an address that means the APIC */
 };
 
 static const uint32_t switched_msrs[SWITCHED_MSRS] = {
-	[SWITCHED_STAR] = MSR_STAR,   [SWITCHED_LSTAR] = MSR_LSTAR, [SWITCHED_CSTAR] = MSR_CSTAR,
-	[SWITCHED_FMASK] = MSR_FMASK, [SWITCHED_KERNEL_GS] = MSR_KERNEL_GS_BASE,
+	[SWITCHED_STAR] = MSR_STAR,
+	[SWITCHED_LSTAR] = MSR_LSTAR,
+	[SWITCHED_CSTAR] = MSR_CSTAR,
+	[SWITCHED_FMASK] = MSR_FMASK,
+	[SWITCHED_KERNEL_GS] = MSR_KERNEL_GS_BASE,
 	[SWITCHED_TSC_AUX] = MSR_TSC_AUX,
 };
 
-static uint16_t next_vpid = 1; /* grows with each vCPU; on wrap-around the first load flushes anyway */
+static uint16_t next_vpid =
+	1; /* grows with each vCPU; on wrap-around the first load flushes anyway */
 
 /* ---- VM ---- */
 
@@ -62,8 +66,8 @@ enum hv_err vmx_vm_init(struct vm *vm)
 	if (shared->apic_access == HPA_NONE)
 		goto free_bitmaps;
 	if (vmx_ctl.apicv >= VMX_APICV_REGISTERS) {
-		err = ept_map(vm->ept, LAYOUT_LAPIC, shared->apic_access, PAGE_SIZE, EPT_READ | EPT_WRITE,
-			      EPT_WRITE_BACK);
+		err = ept_map(vm->ept, LAYOUT_LAPIC, shared->apic_access, PAGE_SIZE,
+			      EPT_READ | EPT_WRITE, EPT_WRITE_BACK);
 		if (err != HV_OK)
 			goto free_access;
 	}
@@ -93,7 +97,10 @@ void vmx_vm_destroy(struct vm *vm)
 
 /* ---- MSR bitmap ---- */
 
-enum msr_access { MSR_READ = 0, MSR_WRITE = 2048 }; /* offset of the half that covers it, in bytes */
+enum msr_access {
+	MSR_READ = 0,
+	MSR_WRITE = 2048
+}; /* offset of the half that covers it, in bytes */
 
 static void bitmap_pass(uint8_t *bitmap, enum msr_access access, uint32_t index, bool pass)
 {
@@ -101,7 +108,7 @@ static void bitmap_pass(uint8_t *bitmap, enum msr_access access, uint32_t index,
 	uint8_t *byte = bitmap + access + high + bit / 8;
 
 	if (pass)
-		*byte &= (uint8_t) ~(1u << bit % 8);
+		*byte &= (uint8_t)~(1u << bit % 8);
 	else
 		*byte |= (uint8_t)(1u << bit % 8);
 }
@@ -123,8 +130,8 @@ static void fill_msr_bitmap(struct vmx_vcpu *vmx)
 }
 
 /*
- * x2APIC registers that the CPU virtualises: all but the counting one are read from the page, TPR is
- * written to it, and, where the CPU delivers interrupts, EOI and self-IPI are too.
+ * x2APIC registers that the CPU virtualises: all but the counting one are read from the page, TPR
+ * is written to it, and, where the CPU delivers interrupts, EOI and self-IPI are too.
  */
 static void pass_x2apic(struct vmx_vcpu *vmx, bool pass)
 {
@@ -134,7 +141,8 @@ static void pass_x2apic(struct vmx_vcpu *vmx, bool pass)
 	for (uint32_t offset = 0; offset < 0x400; offset += 0x10)
 		if (offset != LAPIC_TIMER_CURRENT && offset != LAPIC_PPR)
 			bitmap_pass(bitmap, MSR_READ, LAPIC_MSR_X2APIC + offset / 16,
-				    pass && lapic_is_readable(offset)); /* the CPU itself raises no #GP */
+				    pass && lapic_is_readable(
+						    offset)); /* the CPU itself raises no #GP */
 	bitmap_pass(bitmap, MSR_READ, LAPIC_MSR_X2APIC + LAPIC_PPR / 16, delivers);
 	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_TPR / 16, pass);
 	bitmap_pass(bitmap, MSR_WRITE, LAPIC_MSR_X2APIC + LAPIC_EOI / 16, delivers);
@@ -184,7 +192,10 @@ void vmx_vcpu_destroy(struct vcpu *vcpu)
 
 static void write_host_state(struct cpu *cpu)
 {
-	struct PACKED { uint16_t limit; uint64_t base; } gdtr, idtr;
+	struct PACKED {
+		uint16_t limit;
+		uint64_t base;
+	} gdtr, idtr;
 	uint16_t tr;
 
 	__asm__ volatile("sgdt %0" : "=m"(gdtr));
@@ -272,8 +283,10 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	struct guest_segment data = {.base = 0, .limit = 0xffff, .selector = 0, .attr = 0x93};
-	struct guest_segment code = {.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attr = 0x9b};
-	struct guest_segment ldtr = {.limit = 0xffff, .attr = 0x82}, tr = {.limit = 0xffff, .attr = 0x8b};
+	struct guest_segment code = {
+		.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attr = 0x9b};
+	struct guest_segment ldtr = {.limit = 0xffff, .attr = 0x82},
+			     tr = {.limit = 0xffff, .attr = 0x8b};
 	struct guest_segment table = {.limit = 0xffff};
 
 	flush_guest_mappings(vmx); /* the VM may have been given other memory while it was down */
@@ -382,13 +395,15 @@ void vmx_vcpu_put(struct vcpu *vcpu)
 void vmx_apic_mode(struct vcpu *vcpu, bool is_enabled, bool is_x2apic)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	uint32_t apic = CPU2_APIC_ACCESSES | CPU2_X2APIC_MODE | CPU2_APIC_REGISTERS | CPU2_INTERRUPT_DELIVERY;
+	uint32_t apic = CPU2_APIC_ACCESSES | CPU2_X2APIC_MODE | CPU2_APIC_REGISTERS |
+			CPU2_INTERRUPT_DELIVERY;
 
 	if (vmx_ctl.apicv == VMX_APICV_NONE)
 		return;
 	vmx->cpu2 &= ~apic;
 	if (is_enabled)
-		vmx->cpu2 |= CPU2_APIC_REGISTERS | (is_x2apic ? CPU2_X2APIC_MODE : CPU2_APIC_ACCESSES);
+		vmx->cpu2 |=
+			CPU2_APIC_REGISTERS | (is_x2apic ? CPU2_X2APIC_MODE : CPU2_APIC_ACCESSES);
 	if (is_enabled && vmx_ctl.apicv == VMX_APICV_DELIVERY)
 		vmx->cpu2 |= CPU2_INTERRUPT_DELIVERY;
 	vmwrite(VMCS_CPU_BASED2, vmx->cpu2);

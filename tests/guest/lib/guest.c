@@ -8,7 +8,12 @@
 #define PM_CONTROL (LAYOUT_PM + 4)
 #define S5	   (5u << 10 | 1u << 13)
 
-struct PACKED_IDT { uint16_t low, selector; uint8_t ist, type; uint16_t mid; uint32_t high, zero; };
+struct PACKED_IDT {
+	uint16_t low, selector;
+	uint8_t ist, type;
+	uint16_t mid;
+	uint32_t high, zero;
+};
 
 extern const uint8_t stubs[], ap_trampoline[], ap_trampoline_end[];
 void start(const uint8_t *info);
@@ -172,12 +177,16 @@ void trap(struct trap_frame *frame)
 
 static void load_idt(void)
 {
-	struct __attribute__((packed)) { uint16_t limit; uint64_t base; } pointer = {sizeof(idt) - 1, (uint64_t)idt};
+	struct __attribute__((packed)) {
+		uint16_t limit;
+		uint64_t base;
+	} pointer = {sizeof(idt) - 1, (uint64_t)idt};
 
 	for (uint32_t i = 0; i < 256; i++) {
 		uint64_t at = (uint64_t)stubs + 16 * i;
 
-		idt[i] = (struct PACKED_IDT){(uint16_t)at, 8, 0, 0x8e, (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0};
+		idt[i] = (struct PACKED_IDT){(uint16_t)at,	   8, 0, 0x8e, (uint16_t)(at >> 16),
+					     (uint32_t)(at >> 32), 0};
 	}
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
@@ -193,7 +202,8 @@ int rdmsr_catch(uint32_t index, uint64_t *val)
 
 int wrmsr_catch(uint32_t index, uint64_t val)
 {
-	return CATCH(__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)val), "d"((uint32_t)(val >> 32)) : "memory"));
+	return CATCH(__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)val),
+				      "d"((uint32_t)(val >> 32)) : "memory"));
 }
 
 /* ---- interrupts and the APIC ---- */
@@ -260,7 +270,10 @@ void wait_us(uint64_t us)
 
 void start_ap(void)
 {
-	struct __attribute__((packed)) { uint16_t limit; uint64_t base; } pointer = {sizeof(idt) - 1, (uint64_t)idt};
+	struct __attribute__((packed)) {
+		uint16_t limit;
+		uint64_t base;
+	} pointer = {sizeof(idt) - 1, (uint64_t)idt};
 
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 	if (is_x2apic_on)

@@ -7,7 +7,8 @@
 
 static void map(struct virtio *v)
 {
-	for (uint32_t at = pci_find_cap(v->dev, CAP_VENDOR, 0); at; at = pci_find_cap(v->dev, CAP_VENDOR, at)) {
+	for (uint32_t at = pci_find_cap(v->dev, CAP_VENDOR, 0); at;
+	     at = pci_find_cap(v->dev, CAP_VENDOR, at)) {
 		uint32_t type = pci_read(v->dev, at) >> 24, bar = pci_read(v->dev, at + 4) & 0xff;
 		uint64_t base = bar < 6 ? pci_bar(v->dev, bar) + pci_read(v->dev, at + 8) : 0;
 

@@ -7,14 +7,22 @@
 
 #define VIRTIO_QUEUE_SIZE 16u
 
-struct virtio_desc { uint64_t gpa; uint32_t len; uint16_t flags, next; };
+struct virtio_desc {
+	uint64_t gpa;
+	uint32_t len;
+	uint16_t flags, next;
+};
 
 struct virtio_queue {
 	struct virtio_desc desc[VIRTIO_QUEUE_SIZE] __attribute__((aligned(4096)));
-	struct { uint16_t flags, idx, ring[VIRTIO_QUEUE_SIZE], event; } avail __attribute__((aligned(64)));
+	struct {
+		uint16_t flags, idx, ring[VIRTIO_QUEUE_SIZE], event;
+	} avail __attribute__((aligned(64)));
 	struct {
 		uint16_t flags, idx;
-		struct { uint32_t id, len; } ring[VIRTIO_QUEUE_SIZE];
+		struct {
+			uint32_t id, len;
+		} ring[VIRTIO_QUEUE_SIZE];
 		uint16_t event;
 	} used __attribute__((aligned(64)));
 	uint16_t seen;
@@ -27,7 +35,8 @@ struct virtio {
 	uint32_t notify_multiplier;
 };
 
-/* virtio_open - find PCI device 0x1040 + id, map it, reset it, agree on VERSION_1; false: not possible */
+/* virtio_open - find PCI device 0x1040 + id, map it, reset it, agree on VERSION_1; false: not
+ * possible */
 bool virtio_open(struct virtio *v, uint16_t id);
 /* Queue nr with interrupts to MSI-X entry; before virtio_start(). */
 void virtio_queue_open(struct virtio *v, uint16_t nr, struct virtio_queue *q, uint16_t entry);

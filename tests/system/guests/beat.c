@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest of the node's tests: a clock that beats. A timer interrupt comes every millisecond of the
- * guest's TSC; each 100 of them are a line
+ * The guest of the node's tests: a clock that beats. A timer interrupt comes every millisecond of
+ * the guest's TSC; each 100 of them are a line
  *
  *     beat N late L lost M
  *
  * with the latest that one of them came, in microseconds, and how many did not come in their own
  * millisecond, since the last line. One letter typed on its console has it do something else:
  *
- *     o  power off     r  reset     t  triple fault     s  spin with interrupts off     p  print much
+ *     o  power off     r  reset     t  triple fault     s  spin with interrupts off     p  print
+ * much
  *
  * On its command line: beats=N, power off after so many lines; mute=1, print only every 50th.
  */
@@ -56,7 +57,10 @@ static void say(uint64_t beat)
 
 static void triple_fault(void)
 {
-	struct __attribute__((packed)) { uint16_t limit; uint64_t base; } none = {0, 0};
+	struct __attribute__((packed)) {
+		uint16_t limit;
+		uint64_t base;
+	} none = {0, 0};
 
 	__asm__ volatile("lidt %0; ud2" : : "m"(none));
 }

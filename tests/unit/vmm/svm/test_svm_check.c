@@ -36,11 +36,11 @@ static void passes_a_vmcb_that_is_right(void **state)
 	assert_null(svm_check(&vmcb, PHYS_BITS));
 }
 
-#define BREAKS(member, value, why)                                      \
-	do {                                                            \
-		make_vmcb(NULL);                                        \
-		vmcb.member = (value);                                  \
-		assert_string_equal(svm_check(&vmcb, PHYS_BITS), why);  \
+#define BREAKS(member, value, why)                                                                 \
+	do {                                                                                       \
+		make_vmcb(NULL);                                                                   \
+		vmcb.member = (value);                                                             \
+		assert_string_equal(svm_check(&vmcb, PHYS_BITS), why);                             \
 	} while (0)
 
 static void finds_what_registers_break(void **state)
@@ -62,8 +62,10 @@ static void finds_what_controls_break(void **state)
 	(void)state;
 	BREAKS(control.intercept_misc2, 0, "VMRUN is not intercepted");
 	BREAKS(control.asid, 0, "ASID is 0");
-	BREAKS(control.iopm_base_pa, BIT(PHYS_BITS) - 4096, "a permission map lies beyond physical memory");
-	BREAKS(control.msrpm_base_pa, BIT(PHYS_BITS), "a permission map lies beyond physical memory");
+	BREAKS(control.iopm_base_pa, BIT(PHYS_BITS) - 4096,
+	       "a permission map lies beyond physical memory");
+	BREAKS(control.msrpm_base_pa, BIT(PHYS_BITS),
+	       "a permission map lies beyond physical memory");
 	BREAKS(control.n_cr3, BIT(PHYS_BITS), "N_CR3 lies beyond physical memory");
 }
 
@@ -71,8 +73,10 @@ static void finds_events_that_do_not_exist(void **state)
 {
 	(void)state;
 	BREAKS(control.event_inj, EVENT_V | 1 << 8, "the injected event does not exist");
-	BREAKS(control.event_inj, EVENT_V | EVENT_TYPE_EXCEPTION << 8 | 2, "the injected event does not exist");
-	BREAKS(control.event_inj, EVENT_V | EVENT_TYPE_EXCEPTION << 8 | 32, "the injected event does not exist");
+	BREAKS(control.event_inj, EVENT_V | EVENT_TYPE_EXCEPTION << 8 | 2,
+	       "the injected event does not exist");
+	BREAKS(control.event_inj, EVENT_V | EVENT_TYPE_EXCEPTION << 8 | 32,
+	       "the injected event does not exist");
 	make_vmcb(NULL);
 	vmcb.control.event_inj = EVENT_V | EVENT_TYPE_EXCEPTION << 8 | 14;
 	assert_null(svm_check(&vmcb, PHYS_BITS));

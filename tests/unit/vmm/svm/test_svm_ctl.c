@@ -44,13 +44,19 @@ static void names_all_that_is_missing(void **state)
 
 static void uses_what_is_there(void **state)
 {
-	struct svm_cap all = {.leaf1_ecx = ~0u, .leaf7_ebx = ~0u, .leaf7_ecx = ~0u, .ext1_edx = ~0u,
-			      .svm_ebx = 32768, .svm_edx = ~0u};
+	struct svm_cap all = {.leaf1_ecx = ~0u,
+			      .leaf7_ebx = ~0u,
+			      .leaf7_ecx = ~0u,
+			      .ext1_edx = ~0u,
+			      .svm_ebx = 32768,
+			      .svm_edx = ~0u};
 
 	(void)state;
 	assert_int_equal(choose(&all), HV_OK);
-	assert_string_equal(features, "npt nrip-save vmcb-clean flush-by-asid decode-assists lbr-virt tsc-scaling "
-				      "pause-filter npt-1g");
+	assert_string_equal(
+		features,
+		"npt nrip-save vmcb-clean flush-by-asid decode-assists lbr-virt tsc-scaling "
+		"pause-filter npt-1g");
 	assert_true(ctl.has_nrip_save && ctl.has_decode_assists && ctl.has_lbr_virt && ctl.has_1g);
 	assert_true(ctl.has_flush_by_asid && ctl.has_tsc_rate);
 	assert_true(ctl.misc1 & INTERCEPT_PAUSE);
@@ -60,8 +66,12 @@ static void uses_what_is_there(void **state)
 
 static void offers_no_long_addresses_and_no_virtualisation_in_cr4(void **state)
 {
-	struct svm_cap all = {.leaf1_ecx = ~0u, .leaf7_ebx = ~0u, .leaf7_ecx = ~0u, .ext1_edx = ~0u,
-			      .svm_ebx = 16, .svm_edx = ~0u};
+	struct svm_cap all = {.leaf1_ecx = ~0u,
+			      .leaf7_ebx = ~0u,
+			      .leaf7_ecx = ~0u,
+			      .ext1_edx = ~0u,
+			      .svm_ebx = 16,
+			      .svm_edx = ~0u};
 
 	(void)state;
 	assert_int_equal(choose(&all), HV_OK);
@@ -70,8 +80,8 @@ static void offers_no_long_addresses_and_no_virtualisation_in_cr4(void **state)
 
 static void keeps_guests_from_all_of_svm(void **state)
 {
-	const uint32_t svm = INTERCEPT_VMRUN | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |
-			     INTERCEPT_SKINIT;
+	const uint32_t svm = INTERCEPT_VMRUN | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |
+			     INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT;
 
 	(void)state;
 	assert_int_equal(choose(&least), HV_OK);
@@ -83,8 +93,13 @@ static void keeps_guests_from_all_of_svm(void **state)
 static void passes_an_msr_of_each_range(void **state)
 {
 	static uint8_t map[8192];
-	static const struct { uint32_t index, byte; uint8_t left; } rows[] = {
-		{0x174, 0x5d, 0xfc}, {0x1fff, 0x7ff, 0x3f}, {0xc0000102, 0x840, 0xcf}, {0xc0011fff, 0x17ff, 0x3f}};
+	static const struct {
+		uint32_t index, byte;
+		uint8_t left;
+	} rows[] = {{0x174, 0x5d, 0xfc},
+		    {0x1fff, 0x7ff, 0x3f},
+		    {0xc0000102, 0x840, 0xcf},
+		    {0xc0011fff, 0x17ff, 0x3f}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -98,7 +113,8 @@ static void passes_an_msr_of_each_range(void **state)
 static void does_not_reach_other_msrs(void **state)
 {
 	static uint8_t map[8192];
-	static const uint32_t beyond[] = {0x2000, 0xbfffffff, 0xc0002000, 0xc000ffff, 0xc0012000, 0xffffffff};
+	static const uint32_t beyond[] = {0x2000,     0xbfffffff, 0xc0002000,
+					  0xc000ffff, 0xc0012000, 0xffffffff};
 
 	(void)state;
 	memset(map, 0xff, sizeof(map));

@@ -11,14 +11,31 @@
 
 static void knows_every_code_that_is_intercepted(void **state)
 {
-	static const struct { uint64_t code; enum exit_kind kind; } rows[] = {
-		{VMEXIT_INTR, EXIT_IRQ}, {VMEXIT_VINTR, EXIT_IRQ_WINDOW}, {VMEXIT_CPUID, EXIT_CPUID},
-		{VMEXIT_HLT, EXIT_HLT}, {VMEXIT_IOIO, EXIT_IO}, {VMEXIT_MSR, EXIT_RDMSR}, {VMEXIT_NPF, EXIT_MMIO},
-		{VMEXIT_CR0_SEL_WRITE, EXIT_CR_WRITE}, {VMEXIT_CR_WRITE(4), EXIT_CR_WRITE},
-		{VMEXIT_CR_READ(4), EXIT_CR_READ}, {VMEXIT_CR_WRITE(8), EXIT_TPR}, {VMEXIT_SHUTDOWN, EXIT_TRIPLE_FAULT},
-		{VMEXIT_INIT, EXIT_INIT}, {VMEXIT_RDPMC, EXIT_NO_COUNTER}, {VMEXIT_INVALID, EXIT_ENTRY_FAILED},
-		{VMEXIT_VMMCALL, EXIT_HYPERCALL}, {VMEXIT_XSETBV, EXIT_XSETBV}, {VMEXIT_WBINVD, EXIT_WBINVD},
-		{VMEXIT_INVD, EXIT_WBINVD}, {VMEXIT_TASK_SWITCH, EXIT_TASK_SWITCH}, {VMEXIT_PAUSE, EXIT_PAUSE},
+	static const struct {
+		uint64_t code;
+		enum exit_kind kind;
+	} rows[] = {
+		{VMEXIT_INTR, EXIT_IRQ},
+		{VMEXIT_VINTR, EXIT_IRQ_WINDOW},
+		{VMEXIT_CPUID, EXIT_CPUID},
+		{VMEXIT_HLT, EXIT_HLT},
+		{VMEXIT_IOIO, EXIT_IO},
+		{VMEXIT_MSR, EXIT_RDMSR},
+		{VMEXIT_NPF, EXIT_MMIO},
+		{VMEXIT_CR0_SEL_WRITE, EXIT_CR_WRITE},
+		{VMEXIT_CR_WRITE(4), EXIT_CR_WRITE},
+		{VMEXIT_CR_READ(4), EXIT_CR_READ},
+		{VMEXIT_CR_WRITE(8), EXIT_TPR},
+		{VMEXIT_SHUTDOWN, EXIT_TRIPLE_FAULT},
+		{VMEXIT_INIT, EXIT_INIT},
+		{VMEXIT_RDPMC, EXIT_NO_COUNTER},
+		{VMEXIT_INVALID, EXIT_ENTRY_FAILED},
+		{VMEXIT_VMMCALL, EXIT_HYPERCALL},
+		{VMEXIT_XSETBV, EXIT_XSETBV},
+		{VMEXIT_WBINVD, EXIT_WBINVD},
+		{VMEXIT_INVD, EXIT_WBINVD},
+		{VMEXIT_TASK_SWITCH, EXIT_TASK_SWITCH},
+		{VMEXIT_PAUSE, EXIT_PAUSE},
 	};
 
 	(void)state;
@@ -28,9 +45,10 @@ static void knows_every_code_that_is_intercepted(void **state)
 
 static void has_no_instruction_of_svm_for_guests(void **state)
 {
-	static const uint64_t codes[] = {VMEXIT_VMRUN, VMEXIT_VMLOAD, VMEXIT_VMSAVE, VMEXIT_STGI, VMEXIT_CLGI,
-					 VMEXIT_SKINIT, VMEXIT_INVLPGA, VMEXIT_MONITOR, VMEXIT_MWAIT,
-					 VMEXIT_MWAIT_ARMED, VMEXIT_RSM, VMEXIT_RDPRU};
+	static const uint64_t codes[] = {VMEXIT_VMRUN,	     VMEXIT_VMLOAD,  VMEXIT_VMSAVE,
+					 VMEXIT_STGI,	     VMEXIT_CLGI,    VMEXIT_SKINIT,
+					 VMEXIT_INVLPGA,     VMEXIT_MONITOR, VMEXIT_MWAIT,
+					 VMEXIT_MWAIT_ARMED, VMEXIT_RSM,     VMEXIT_RDPRU};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
@@ -39,7 +57,8 @@ static void has_no_instruction_of_svm_for_guests(void **state)
 
 static void deals_with_the_hosts_own_without_a_neutral_exit(void **state)
 {
-	static const uint64_t codes[] = {VMEXIT_NMI, VMEXIT_SMI, VMEXIT_EXCP(1), VMEXIT_EXCP(17), VMEXIT_EXCP(18), VMEXIT_IRET};
+	static const uint64_t codes[] = {VMEXIT_NMI,	  VMEXIT_SMI,	   VMEXIT_EXCP(1),
+					 VMEXIT_EXCP(17), VMEXIT_EXCP(18), VMEXIT_IRET};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
@@ -48,8 +67,16 @@ static void deals_with_the_hosts_own_without_a_neutral_exit(void **state)
 
 static void does_not_know_other_codes(void **state)
 {
-	static const uint64_t codes[] = {VMEXIT_CR_READ(0), VMEXIT_CR_WRITE(3), 0x20, VMEXIT_EXCP(14), 0x8f, 0x3ff, 0x401,
-					 0x403, 0x100000060ull, ~1ull};
+	static const uint64_t codes[] = {VMEXIT_CR_READ(0),
+					 VMEXIT_CR_WRITE(3),
+					 0x20,
+					 VMEXIT_EXCP(14),
+					 0x8f,
+					 0x3ff,
+					 0x401,
+					 0x403,
+					 0x100000060ull,
+					 ~1ull};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
@@ -72,7 +99,10 @@ static void takes_a_rep_insd_apart(void **state)
 	struct vm_exit exit = {.kind = EXIT_IO};
 
 	(void)state;
-	assert_int_equal(svm_decode_io(0x01700000 | BIT(6) | BIT(9) | 5 << 10 | IOIO_REP | IOIO_STR | IOIO_IN, &exit), HV_OK);
+	assert_int_equal(svm_decode_io(0x01700000 | BIT(6) | BIT(9) | 5 << 10 | IOIO_REP |
+					       IOIO_STR | IOIO_IN,
+				       &exit),
+			 HV_OK);
 	assert_int_equal(exit.io.port, 0x170);
 	assert_int_equal(exit.io.size, 4);
 	assert_int_equal(exit.io.addr_size, 8);
@@ -93,7 +123,8 @@ static void leaves_the_width_open_when_the_cpu_does(void **state)
 
 static void rejects_sizes_the_manual_leaves_undefined(void **state)
 {
-	static const uint64_t infos[] = {0, BIT(4) | BIT(5), BIT(4) | BIT(5) | BIT(6), BIT(4) | BIT(7) | BIT(8)};
+	static const uint64_t infos[] = {0, BIT(4) | BIT(5), BIT(4) | BIT(5) | BIT(6),
+					 BIT(4) | BIT(7) | BIT(8)};
 	struct vm_exit exit = {.kind = EXIT_IO, .io.port = 0x1234};
 
 	(void)state;
@@ -106,7 +137,8 @@ static void rejects_sizes_the_manual_leaves_undefined(void **state)
 static void adds_up_addresses_of_strings(void **state)
 {
 	(void)state;
-	assert_int_equal(svm_string_gva(INSN_MODE_64, 8, 0xffff800000001000, SEG_DS, 0x5000), 0xffff800000001000);
+	assert_int_equal(svm_string_gva(INSN_MODE_64, 8, 0xffff800000001000, SEG_DS, 0x5000),
+			 0xffff800000001000);
 	assert_int_equal(svm_string_gva(INSN_MODE_64, 8, 0x1000, SEG_FS, 0x5000), 0x6000);
 	assert_int_equal(svm_string_gva(INSN_MODE_64, 4, 0x1200001000, SEG_DS, 0), 0x1000);
 	assert_int_equal(svm_string_gva(INSN_MODE_32, 4, 0xfffff000, SEG_ES, 0x2000), 0x1000);

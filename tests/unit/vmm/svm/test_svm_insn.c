@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lengths behind all manner of prefixes, and what is not the instruction that the exit speaks of. */
+/* Lengths behind all manner of prefixes, and what is not the instruction that the exit speaks of.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -22,7 +23,11 @@ static const struct {
 	{VMEXIT_CPUID, M64, 2, {0x0f, 0xa2}, 2},
 	{VMEXIT_CPUID, M64, 3, {0x48, 0x0f, 0xa2}, 3},
 	{VMEXIT_CPUID, M64, 5, {0x66, 0xf3, 0x41, 0x0f, 0xa2}, 5},
-	{VMEXIT_CPUID, M64, 15, {0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x0f, 0xa2}, 15},
+	{VMEXIT_CPUID,
+	 M64,
+	 15,
+	 {0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x0f, 0xa2},
+	 15},
 	{VMEXIT_CPUID, M32, 3, {0x67, 0x0f, 0xa2}, 3},
 	{VMEXIT_HLT, M16, 1, {0xf4}, 1},
 	{VMEXIT_HLT, M64, 2, {0xf2, 0xf4}, 2},
@@ -60,7 +65,9 @@ static void measures_instructions_with_their_prefixes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
-		assert_int_equal(svm_insn_decode(lengths[i].code, lengths[i].bytes, lengths[i].nr, lengths[i].mode, &insn), HV_OK);
+		assert_int_equal(svm_insn_decode(lengths[i].code, lengths[i].bytes, lengths[i].nr,
+						 lengths[i].mode, &insn),
+				 HV_OK);
 		assert_int_equal(insn.len, lengths[i].len);
 	}
 }
@@ -71,27 +78,41 @@ static void refuses_what_made_no_such_exit(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		assert_int_equal(svm_insn_decode(refused[i].code, refused[i].bytes, refused[i].nr, refused[i].mode, &insn), refused[i].err);
+		assert_int_equal(svm_insn_decode(refused[i].code, refused[i].bytes, refused[i].nr,
+						 refused[i].mode, &insn),
+				 refused[i].err);
 		assert_int_equal(insn.len, 77); /* out-parameter untouched on error */
 	}
 }
 
 static void finds_the_registers_of_a_move(void **state)
 {
-	static const struct { uint64_t code; enum insn_mode mode; uint8_t bytes[5], nr, cr, gpr; } rows[] = {
+	static const struct {
+		uint64_t code;
+		enum insn_mode mode;
+		uint8_t bytes[5], nr, cr, gpr;
+	} rows[] = {
 		{VMEXIT_CR_WRITE(4), M64, {0x0f, 0x22, 0xe0}, 3, 4, REG_RAX},
 		{VMEXIT_CR_WRITE(4), M64, {0x41, 0x0f, 0x22, 0xe7}, 4, 4, REG_R15},
 		{VMEXIT_CR_READ(4), M64, {0x0f, 0x20, 0xe3}, 3, 4, REG_RBX},
 		{VMEXIT_CR_WRITE(8), M64, {0x44, 0x0f, 0x22, 0xc1}, 4, 8, REG_RCX},
 		{VMEXIT_CR_WRITE(8), M32, {0xf0, 0x0f, 0x22, 0xc2}, 4, 8, REG_RDX},
-		{VMEXIT_CR_WRITE(4), M64, {0x45, 0x66, 0x0f, 0x22, 0xe1}, 5, 4, REG_RCX}, /* that REX is lost */
-		{VMEXIT_CR0_SEL_WRITE, M64, {0x0f, 0x22, 0x06}, 3, 0, REG_RSI}, /* mod does not matter */
+		{VMEXIT_CR_WRITE(4),
+		 M64,
+		 {0x45, 0x66, 0x0f, 0x22, 0xe1},
+		 5,
+		 4,
+		 REG_RCX}, /* that REX is lost */
+		{VMEXIT_CR0_SEL_WRITE, M64, {0x0f, 0x22, 0x06}, 3, 0, REG_RSI}, /* mod does not
+										   matter */
 	};
 	struct svm_insn insn;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		assert_int_equal(svm_insn_decode(rows[i].code, rows[i].bytes, rows[i].nr, rows[i].mode, &insn), HV_OK);
+		assert_int_equal(svm_insn_decode(rows[i].code, rows[i].bytes, rows[i].nr,
+						 rows[i].mode, &insn),
+				 HV_OK);
 		assert_int_equal(insn.cr, rows[i].cr);
 		assert_int_equal(insn.gpr, rows[i].gpr);
 		assert_int_equal(insn.len, rows[i].nr);
@@ -105,7 +126,8 @@ static void knows_lmsw_of_a_register(void **state)
 	struct svm_insn insn;
 
 	(void)state;
-	assert_int_equal(svm_insn_decode(VMEXIT_CR0_SEL_WRITE, bytes, sizeof(bytes), M64, &insn), HV_OK);
+	assert_int_equal(svm_insn_decode(VMEXIT_CR0_SEL_WRITE, bytes, sizeof(bytes), M64, &insn),
+			 HV_OK);
 	assert_true(insn.is_lmsw);
 	assert_int_equal(insn.gpr, REG_R9);
 	assert_int_equal(insn.cr, 0);
@@ -113,17 +135,25 @@ static void knows_lmsw_of_a_register(void **state)
 
 static void reads_segment_and_width_of_strings_from_prefixes(void **state)
 {
-	static const struct { enum insn_mode mode; uint8_t bytes[4], nr, seg, addr_size; } rows[] = {
-		{M64, {0x6e}, 1, SEG_DS, 8},		 {M64, {0x64, 0xf3, 0x6f}, 3, SEG_FS, 8},
-		{M64, {0x67, 0x65, 0x6e}, 3, SEG_GS, 4}, {M32, {0x6c}, 1, SEG_DS, 4},
-		{M32, {0x67, 0x26, 0x6e}, 3, SEG_ES, 2}, {M16, {0x2e, 0x6e}, 2, SEG_CS, 2},
+	static const struct {
+		enum insn_mode mode;
+		uint8_t bytes[4], nr, seg, addr_size;
+	} rows[] = {
+		{M64, {0x6e}, 1, SEG_DS, 8},
+		{M64, {0x64, 0xf3, 0x6f}, 3, SEG_FS, 8},
+		{M64, {0x67, 0x65, 0x6e}, 3, SEG_GS, 4},
+		{M32, {0x6c}, 1, SEG_DS, 4},
+		{M32, {0x67, 0x26, 0x6e}, 3, SEG_ES, 2},
+		{M16, {0x2e, 0x6e}, 2, SEG_CS, 2},
 		{M16, {0x67, 0x36, 0x66, 0x6f}, 4, SEG_SS, 4},
 	};
 	struct svm_insn insn;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		assert_int_equal(svm_insn_decode(VMEXIT_IOIO, rows[i].bytes, rows[i].nr, rows[i].mode, &insn), HV_OK);
+		assert_int_equal(svm_insn_decode(VMEXIT_IOIO, rows[i].bytes, rows[i].nr,
+						 rows[i].mode, &insn),
+				 HV_OK);
 		assert_int_equal(insn.seg, rows[i].seg);
 		assert_int_equal(insn.addr_size, rows[i].addr_size);
 	}

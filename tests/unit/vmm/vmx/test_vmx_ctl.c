@@ -15,8 +15,13 @@ static struct vmx_cap generous(void)
 {
 	uint64_t all = 0xffffffffull << 32;
 
-	return (struct vmx_cap){.basic = VMX_BASIC_TRUE_CTLS, .pin = all, .cpu = all, .cpu2 = all, .exit = all,
-				.entry = all, .ept_vpid = ~0ull};
+	return (struct vmx_cap){.basic = VMX_BASIC_TRUE_CTLS,
+				.pin = all,
+				.cpu = all,
+				.cpu2 = all,
+				.exit = all,
+				.entry = all,
+				.ept_vpid = ~0ull};
 }
 
 static enum hv_err choose(const struct vmx_cap *cap, enum vmx_apicv wanted, struct vmx_ctl *ctl,
@@ -64,8 +69,9 @@ static void cuts_the_names_where_the_buffer_ends(void **state)
 	char missing[8], features[1];
 
 	(void)state;
-	assert_int_equal(vmx_ctl_choose(&cap, VMX_APICV_DELIVERY, &ctl, missing, sizeof(missing), features,
-					sizeof(features)), HV_ENOTSUP);
+	assert_int_equal(vmx_ctl_choose(&cap, VMX_APICV_DELIVERY, &ctl, missing, sizeof(missing),
+					features, sizeof(features)),
+			 HV_ENOTSUP);
 	assert_string_equal(missing, "TRUE ca");
 }
 
@@ -97,7 +103,8 @@ static void steps_down_the_apics_levels(void **state)
 	cap.cpu2 &= ~((uint64_t)CPU2_INTERRUPT_DELIVERY << 32);
 	assert_int_equal(choose(&cap, VMX_APICV_DELIVERY, &ctl, missing), HV_OK);
 	assert_int_equal(ctl.apicv, VMX_APICV_REGISTERS);
-	cap.cpu2 &= ~((uint64_t)CPU2_X2APIC_MODE << 32); /* then the rest of that level is of no use either */
+	cap.cpu2 &= ~((uint64_t)CPU2_X2APIC_MODE
+		      << 32); /* then the rest of that level is of no use either */
 	assert_int_equal(choose(&cap, VMX_APICV_DELIVERY, &ctl, missing), HV_OK);
 	assert_int_equal(ctl.apicv, VMX_APICV_NONE);
 }

@@ -16,7 +16,8 @@ static void finds_a_kind_for_each_reason_the_controls_allow(void **state)
 	assert_int_equal(vmx_decode_reason(REASON_EPT_VIOLATION), EXIT_MMIO);
 	assert_int_equal(vmx_decode_reason(REASON_VMXON), EXIT_UNDEFINED);
 	assert_int_equal(vmx_decode_reason(REASON_RDPMC), EXIT_NO_COUNTER);
-	assert_int_equal(vmx_decode_reason(REASON_BAD_GUEST_STATE | REASON_ENTRY_FAILURE), EXIT_ENTRY_FAILED);
+	assert_int_equal(vmx_decode_reason(REASON_BAD_GUEST_STATE | REASON_ENTRY_FAILURE),
+			 EXIT_ENTRY_FAILED);
 	for (uint32_t reason = REASON_VMCLEAR; reason <= REASON_VMXON; reason++)
 		assert_int_equal(vmx_decode_reason(reason), EXIT_UNDEFINED);
 }
@@ -47,7 +48,8 @@ static void reads_the_operand_of_a_string_form(void **state)
 	uint32_t info = 2u << 7 | (uint32_t)SEG_FS << 15; /* 64-bit addresses, FS */
 
 	(void)state;
-	assert_int_equal(vmx_decode_io(0x00600000 | IOQ_STRING | IOQ_REP, info, 0x1000, &exit), HV_OK);
+	assert_int_equal(vmx_decode_io(0x00600000 | IOQ_STRING | IOQ_REP, info, 0x1000, &exit),
+			 HV_OK);
 	assert_true(exit.io.is_string && exit.io.is_rep && !exit.io.is_in);
 	assert_int_equal(exit.io.addr_size, 8);
 	assert_int_equal(exit.io.seg, SEG_FS);
@@ -104,7 +106,8 @@ static void believes_a_linear_address_only_of_the_access_itself(void **state)
 	vmx_decode_ept(EPTQ_WRITE | EPTQ_GLA_VALID | EPTQ_GLA_FINAL, 0xd0000000, 0x7000, &exit);
 	assert_true(exit.mmio.is_write && exit.mmio.has_gva);
 	assert_int_equal(exit.mmio.gva, 0x7000);
-	vmx_decode_ept(EPTQ_READ | EPTQ_GLA_VALID, 0xd0000000, 0x7000, &exit); /* of a page-table walk */
+	vmx_decode_ept(EPTQ_READ | EPTQ_GLA_VALID, 0xd0000000, 0x7000,
+		       &exit); /* of a page-table walk */
 	assert_false(exit.mmio.has_gva);
 	assert_int_equal(exit.mmio.gva, 0);
 }

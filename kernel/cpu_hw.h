@@ -133,6 +133,36 @@ CPU_HW_CR(3)
 CPU_HW_CR(4)
 #undef CPU_HW_CR
 
+/* Debug registers 0 to 3, the breakpoints' addresses. */
+static inline void dr_save(uint64_t dr[4])
+{
+	__asm__ volatile("movq %%dr0, %0" : "=r"(dr[0]));
+	__asm__ volatile("movq %%dr1, %0" : "=r"(dr[1]));
+	__asm__ volatile("movq %%dr2, %0" : "=r"(dr[2]));
+	__asm__ volatile("movq %%dr3, %0" : "=r"(dr[3]));
+}
+
+static inline void dr_load(const uint64_t dr[4])
+{
+	__asm__ volatile("movq %0, %%dr0" : : "r"(dr[0]));
+	__asm__ volatile("movq %0, %%dr1" : : "r"(dr[1]));
+	__asm__ volatile("movq %0, %%dr2" : : "r"(dr[2]));
+	__asm__ volatile("movq %0, %%dr3" : : "r"(dr[3]));
+}
+
+static inline uint64_t read_dr6(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("movq %%dr6, %0" : "=r"(v));
+	return v;
+}
+
+static inline void write_dr6(uint64_t v)
+{
+	__asm__ volatile("movq %0, %%dr6" : : "r"(v));
+}
+
 static inline void xsetbv(uint32_t index, uint64_t val)
 {
 	__asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)val), "d"((uint32_t)(val >> 32)));

@@ -172,8 +172,6 @@ static enum exit_next exit_io(struct vcpu *vcpu, const struct vm_exit *exit)
 static enum exit_next exit_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	switch (guest_mmio(vcpu, exit)) {
-	case GUEST_INSN_DONE:
-		return NEXT_SKIP_INSN;
 	case GUEST_INSN_AGAIN:
 		return NEXT_RESUME;
 	default:

@@ -7,7 +7,6 @@
 #include "vmm/vm.h"
 
 enum guest_insn {
-	GUEST_INSN_DONE,  /* move RIP on by exit->insn_len, which guest_mmio() may have filled */
 	GUEST_INSN_AGAIN, /* a fault was raised, or iterations are left: RIP stays, or was moved
 			     already */
 	GUEST_INSN_STUCK, /* not an instruction that we carry out: the VM cannot go on */

@@ -76,7 +76,7 @@ enum exit_kind {
 	EXIT_IRQ,  /* host interrupt; .vector was acknowledged, or 0 when it is still pending */
 	EXIT_IRQ_WINDOW, /* the guest can take an interrupt now */
 	EXIT_NMI_WINDOW,
-	EXIT_PREEMPT, /* the time slice given by slice_set() is over */
+	EXIT_PREEMPT, /* a backstop for guests that keep interrupts off; see backstop= */
 	EXIT_CPUID,
 	EXIT_HLT,
 	EXIT_PAUSE,

@@ -94,23 +94,6 @@ void svm_vcpu_destroy(struct vcpu *vcpu)
 	vcpu->arch = NULL;
 }
 
-/* Debug registers 0 to 3; the VMCB has 6 and 7. */
-static void dr_save(uint64_t dr[4])
-{
-	__asm__ volatile("movq %%dr0, %0" : "=r"(dr[0]));
-	__asm__ volatile("movq %%dr1, %0" : "=r"(dr[1]));
-	__asm__ volatile("movq %%dr2, %0" : "=r"(dr[2]));
-	__asm__ volatile("movq %%dr3, %0" : "=r"(dr[3]));
-}
-
-static void dr_load(const uint64_t dr[4])
-{
-	__asm__ volatile("movq %0, %%dr0" : : "r"(dr[0]));
-	__asm__ volatile("movq %0, %%dr1" : : "r"(dr[1]));
-	__asm__ volatile("movq %0, %%dr2" : : "r"(dr[2]));
-	__asm__ volatile("movq %0, %%dr3" : : "r"(dr[3]));
-}
-
 static void reset_segments(struct vcpu *vcpu)
 {
 	struct guest_segment data = {.base = 0, .limit = 0xffff, .selector = 0, .attr = 0x93};

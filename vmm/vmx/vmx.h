@@ -44,7 +44,7 @@ struct vmx_vcpu {
 	uint32_t vectoring_code, vectoring_len;
 	bool has_event; /* ENTRY_INTR_INFO is filled for the next entry */
 	uint64_t switched[SWITCHED_MSRS];
-	uint64_t dr[7]; /* 0..3 and 6 */
+	uint64_t dr[4], dr6; /* of the guest while it is off the CPU; DR7 is the VMCS's */
 	uint64_t cr2;
 };
 

@@ -254,10 +254,7 @@ bool vmx_msr_set(struct vcpu *vcpu, uint32_t index, uint64_t val)
  */
 static void trap_single_step(struct vcpu *vcpu)
 {
-	uint64_t dr6;
-
-	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
-	__asm__ volatile("mov %0, %%dr6" : : "r"(dr6 | DR6_BS));
+	write_dr6(read_dr6() | DR6_BS);
 	vmx_inject(vcpu, (struct guest_event){.kind = EVENT_EXCEPTION, .vector = 1});
 }
 
@@ -312,11 +309,9 @@ void vmx_inject(struct vcpu *vcpu, struct guest_event event)
  */
 static void set_debug_status(void)
 {
-	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION), dr6;
+	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION);
 
-	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
-	dr6 = (dr6 & ~DR6_MATCHES) | (qual & (DR6_MATCHES | DR6_BD | DR6_BS));
-	__asm__ volatile("mov %0, %%dr6" : : "r"(dr6));
+	write_dr6((read_dr6() & ~DR6_MATCHES) | (qual & (DR6_MATCHES | DR6_BD | DR6_BS)));
 	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
 }
 

@@ -295,7 +295,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 	memset(vmx->switched, 0, sizeof(vmx->switched));
 	for (uint32_t i = 0; i < SWITCHED_MSRS; i++)
 		wrmsr(switched_msrs[i], 0);
-	__asm__ volatile("movq %0, %%dr6" : : "r"(0xffff0ff0ull));
+	write_dr6(0xffff0ff0);
 	write_cr2(0);
 	for (int seg = SEG_ES; seg <= SEG_GS; seg++)
 		vmx_seg_set(vcpu, seg, seg == SEG_CS ? &code : &data);
@@ -329,25 +329,6 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 	vmwrite(VMCS_CPU_BASED, vmx->cpu);
 }
 
-/* Debug registers 0 to 3 and 6; DR7 is the VMCS's. */
-static void dr_save(uint64_t dr[7])
-{
-	__asm__ volatile("movq %%dr0, %0" : "=r"(dr[0]));
-	__asm__ volatile("movq %%dr1, %0" : "=r"(dr[1]));
-	__asm__ volatile("movq %%dr2, %0" : "=r"(dr[2]));
-	__asm__ volatile("movq %%dr3, %0" : "=r"(dr[3]));
-	__asm__ volatile("movq %%dr6, %0" : "=r"(dr[6]));
-}
-
-static void dr_load(const uint64_t dr[7])
-{
-	__asm__ volatile("movq %0, %%dr0" : : "r"(dr[0]));
-	__asm__ volatile("movq %0, %%dr1" : : "r"(dr[1]));
-	__asm__ volatile("movq %0, %%dr2" : : "r"(dr[2]));
-	__asm__ volatile("movq %0, %%dr3" : : "r"(dr[3]));
-	__asm__ volatile("movq %0, %%dr6" : : "r"(dr[6]));
-}
-
 void vmx_vcpu_load(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -369,6 +350,7 @@ void vmx_vcpu_load(struct vcpu *vcpu)
 	for (uint32_t i = 0; i < SWITCHED_MSRS; i++)
 		wrmsr(switched_msrs[i], vmx->switched[i]);
 	dr_load(vmx->dr);
+	write_dr6(vmx->dr6);
 	write_cr2(vmx->cr2);
 	vmx->is_launched = false;
 }
@@ -381,6 +363,7 @@ void vmx_vcpu_put(struct vcpu *vcpu)
 	for (uint32_t i = 0; i < SWITCHED_MSRS; i++)
 		vmx->switched[i] = rdmsr(switched_msrs[i]);
 	dr_save(vmx->dr);
+	vmx->dr6 = read_dr6();
 	vmx->cr2 = read_cr2();
 	ok = vmclear(vmx->vmcs);
 	ASSERT(ok);

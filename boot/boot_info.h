@@ -24,6 +24,22 @@ struct boot_module { /* lies in RAM that the allocator must not hand out */
 	char name[256]; /* its command line, cut */
 };
 
+enum boot_firmware { FIRMWARE_BIOS, FIRMWARE_UEFI, FIRMWARE_NONE }; /* NONE: PVH */
+
+/* What a person in front of the machine looks at, as the loader left it. */
+enum boot_screen_kind { SCREEN_NONE, SCREEN_VGA_TEXT, SCREEN_FRAMEBUFFER };
+
+struct boot_screen {
+	enum boot_screen_kind kind;
+	uint64_t hpa;		 /* the whole of it lies in height * pitch_bytes from here */
+	uint32_t width, height;	 /* pixels, or characters */
+	uint32_t pitch_bytes;	 /* from one line to the next */
+	uint32_t bits_per_pixel; /* 16, 24 or 32 */
+	struct boot_screen_colour {
+		uint8_t shift, bits; /* where it is in a pixel, and how wide: 1 to 8 */
+	} red, green, blue;
+};
+
 struct boot_info {
 	const char *protocol; /* "multiboot2" or "pvh" */
 	char loader[64];
@@ -32,6 +48,9 @@ struct boot_info {
 	uint32_t nr_ranges;
 	struct boot_module modules[BOOT_MODULES_MAX];
 	uint32_t nr_modules;
+	enum boot_firmware firmware;
+	struct boot_screen screen;
+	uint64_t smbios_hpa;   /* the entry point where UEFI has it; 0: search the BIOS area */
 	uint64_t rsdp_hpa;     /* 0: search the BIOS areas */
 	uint8_t rsdp_copy[36]; /* multiboot2 hands a copy; valid when rsdp_copy_len is not 0 */
 	uint32_t rsdp_copy_len;

@@ -259,7 +259,7 @@ static void receive_one(struct e1000 *card, enum e1000_rx kind, const uint8_t *f
 	case E1000_RX_FRAME:
 		card->nic.counters.rx_packets++;
 		card->nic.counters.rx_bytes += len_bytes;
-		card->nic.received(&card->nic, frame, len_bytes);
+		card->nic.received(&card->nic, frame, len_bytes, NULL);
 		return;
 	case E1000_RX_BAD:
 		card->nic.counters.rx_dropped++;
@@ -311,19 +311,23 @@ static void handle_interrupt(void *arg)
 		receive(card);
 }
 
-static void start(struct nic *nic)
+static enum hv_err start(struct nic *nic, uint32_t mtu)
 {
 	struct e1000 *card = container_of(nic, struct e1000, nic);
 
 	reg_write(card, REG_RCTL, RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC);
+	(void)mtu; /* there is only one */
 	reg_write(card, REG_IMS, INT_USED);
+	return HV_OK;
 }
 
-static bool send(struct nic *nic, const void *frame, size_t len_bytes)
+static bool send(struct nic *nic, const void *frame, size_t len_bytes,
+		 const struct frame_offload *offload)
 {
 	struct e1000 *card = container_of(nic, struct e1000, nic);
 	bool is_sent;
 
+	(void)offload; /* none is offered */
 	lock_take(&card->tx_lock);
 	is_sent = !card->is_gone && e1000_tx_put(&card->tx, frame, len_bytes);
 	if (is_sent) {
@@ -396,6 +400,8 @@ static enum hv_err attach(struct pci_device *dev)
 		return HV_ENOMEM;
 	card->rx_descs = card->rx_buffers = card->tx_descs = card->tx_buffers = HPA_NONE;
 	card->nic.ops = &e1000_ops;
+	card->nic.mtu_max = NIC_MTU;
+	card->nic.nr_rx_queues = card->nic.nr_tx_queues = 1;
 	fmt(card->nic.location, sizeof(card->nic.location), "%02x:%02x.%u", dev->at.bus,
 	    dev->at.dev, dev->at.fn);
 

@@ -36,8 +36,11 @@
 #define PCI_COMMAND_MASTER	 0x0004u
 #define PCI_COMMAND_INTX_DISABLE 0x0400u
 
-#define PCI_CAP_MSI  0x05u
-#define PCI_CAP_MSIX 0x11u
+#define PCI_CAP_POWER	0x01u
+#define PCI_CAP_MSI	0x05u
+#define PCI_CAP_EXPRESS 0x10u
+#define PCI_CAP_MSIX	0x11u
+#define PCI_CAP_AF	0x13u /* advanced features: reset of a conventional function */
 
 struct pci_addr {
 	uint8_t bus, dev, fn;
@@ -113,6 +116,25 @@ void pci_msix_set(volatile uint32_t *table, uint32_t index, uint64_t addr, uint3
 /* pci_msix_enable - let the entries raise interrupts, and INTx off. HV_ENOTSUP: has no MSI-X. */
 MUST_CHECK enum hv_err pci_msix_enable(const struct pci_access *access,
 				       const struct pci_device *dev);
+
+/* pci_is_present - whether it still answers; one that was pulled out reads all ones */
+bool pci_is_present(const struct pci_access *access, const struct pci_device *dev);
+
+/* pci_power_up - into D0, where [PCI] "Power Management" has another state for it */
+void pci_power_up(const struct pci_access *access, const struct pci_device *dev);
+
+/*
+ * pci_reset_function - function-level reset: what firmware, a loader or a guest left running in it
+ * ends, and its registers are as after power-on, but for the header's, which are put back
+ *
+ * wait_ns  how to spend the time in which it may not be touched (100 ms)
+ * Errors:  HV_ENOTSUP - can neither by PCI Express nor by AF. HV_EIO - transactions did not end, or
+ *          it did not come back; it is not to be used.
+ * Context: boot.
+ */
+MUST_CHECK enum hv_err pci_reset_function(const struct pci_access *access,
+					  const struct pci_device *dev,
+					  void (*wait_ns)(uint64_t ns));
 
 /* ---- this machine (kernel/pci_hw.c) ---- */
 

@@ -9,6 +9,7 @@
 #ifndef NET_PORT_H
 #define NET_PORT_H
 
+#include "drivers/offload.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/types.h"
 
@@ -29,7 +30,8 @@ struct net_port {
 	uint8_t mac[6];	  /* a guest may send from this address only */
 	void *owner;
 	/* A frame for the owner. False: no room, count it as dropped. */
-	bool (*deliver)(struct net_port *port, const void *frame, size_t len_bytes);
+	bool (*deliver)(struct net_port *port, const void *frame, size_t len_bytes,
+			const struct frame_offload *offload);
 	struct net_counters counters;
 	int32_t slot; /* the switch's; -1 when not attached */
 };
@@ -41,6 +43,7 @@ void net_detach(struct net_port *port); /* when it returns no deliver() is runni
 
 /* A frame from the owner. False when it was dropped (short, long, foreign source address, no room).
  */
-bool net_send(struct net_port *port, const void *frame, size_t len_bytes);
+bool net_send(struct net_port *port, const void *frame, size_t len_bytes,
+	      const struct frame_offload *offload);
 
 #endif

@@ -178,9 +178,10 @@ static bool may_send(const struct net_port *from, const struct header *h)
 	       !local_find(from->network, h->src);
 }
 
-static bool hand_over(struct net_port *to, const void *frame, size_t len_bytes)
+static bool hand_over(struct net_port *to, const void *frame, size_t len_bytes,
+		      const struct frame_offload *offload)
 {
-	if (!to->deliver(to, frame, len_bytes)) {
+	if (!to->deliver(to, frame, len_bytes, offload)) {
 		to->counters.rx_dropped++;
 		return false;
 	}
@@ -190,7 +191,8 @@ static bool hand_over(struct net_port *to, const void *frame, size_t len_bytes)
 }
 
 /* To each port of the network, or each uplink of it. Who has no room misses it. */
-static void flood(const struct net_port *from, bool is_for_all, const void *frame, size_t len_bytes)
+static void flood(const struct net_port *from, bool is_for_all, const void *frame, size_t len_bytes,
+		  const struct frame_offload *offload)
 {
 	for (uint32_t i = 0; i < sw.nr_slots; i++) {
 		struct net_port *to = sw.ports[i];
@@ -199,18 +201,18 @@ static void flood(const struct net_port *from, bool is_for_all, const void *fram
 			continue;
 		if (to->kind == NET_PORT_UPLINK ? from->kind == NET_PORT_UPLINK : !is_for_all)
 			continue;
-		hand_over(to, frame, len_bytes);
+		hand_over(to, frame, len_bytes, offload);
 	}
 }
 
 static bool forward(struct net_port *from, const struct header *h, const void *frame,
-		    size_t len_bytes)
+		    size_t len_bytes, const struct frame_offload *offload)
 {
 	struct net_port *to;
 	int32_t slot;
 
 	if (is_multicast(h->dst)) {
-		flood(from, true, frame, len_bytes);
+		flood(from, true, frame, len_bytes, offload);
 		return true;
 	}
 
@@ -220,15 +222,16 @@ static bool forward(struct net_port *from, const struct header *h, const void *f
 		to = slot < 0 ? NULL : sw.ports[slot];
 	}
 	if (!to) {
-		flood(from, false, frame, len_bytes);
+		flood(from, false, frame, len_bytes, offload);
 		return true;
 	}
 	if (to == from || (to->kind == NET_PORT_UPLINK && from->kind == NET_PORT_UPLINK))
 		return true; /* it is where it belongs already */
-	return hand_over(to, frame, len_bytes);
+	return hand_over(to, frame, len_bytes, offload);
 }
 
-static bool send_locked(struct net_port *from, const uint8_t *frame, size_t len_bytes)
+static bool send_locked(struct net_port *from, const uint8_t *frame, size_t len_bytes,
+			const struct frame_offload *offload)
 {
 	struct header h;
 
@@ -243,19 +246,20 @@ static bool send_locked(struct net_port *from, const uint8_t *frame, size_t len_
 	from->counters.tx_bytes += len_bytes;
 	if (from->kind == NET_PORT_UPLINK)
 		mac_table_learn(&sw.learned, from->network, h.src, from->slot);
-	return forward(from, &h, frame, len_bytes);
+	return forward(from, &h, frame, len_bytes, offload);
 
 drop:
 	from->counters.tx_dropped++;
 	return false;
 }
 
-bool net_send(struct net_port *port, const void *frame, size_t len_bytes)
+bool net_send(struct net_port *port, const void *frame, size_t len_bytes,
+	      const struct frame_offload *offload)
 {
 	bool is_sent;
 
 	lock_take(&sw.lock);
-	is_sent = send_locked(port, frame, len_bytes);
+	is_sent = send_locked(port, frame, len_bytes, offload);
 	lock_release(&sw.lock);
 	return is_sent;
 }

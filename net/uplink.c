@@ -7,16 +7,18 @@
 #include "kernel/log.h"
 #include "net/port.h"
 
-static bool deliver(struct net_port *port, const void *frame, size_t len_bytes)
+static bool deliver(struct net_port *port, const void *frame, size_t len_bytes,
+		    const struct frame_offload *offload)
 {
 	struct nic *nic = port->owner;
 
-	return nic->ops->send(nic, frame, len_bytes);
+	return nic->ops->send(nic, frame, len_bytes, offload);
 }
 
-static void received(struct nic *nic, const void *frame, size_t len_bytes)
+static void received(struct nic *nic, const void *frame, size_t len_bytes,
+		     const struct frame_offload *offload)
 {
-	net_send(nic->receiver, frame, len_bytes);
+	net_send(nic->receiver, frame, len_bytes, offload);
 }
 
 static struct nic *choose(void)
@@ -50,7 +52,12 @@ void net_uplink_init(void)
 	}
 	nic->received = received;
 	nic->receiver = &port;
-	nic->ops->start(nic);
+	err = nic->ops->start(nic, NIC_MTU);
+	if (err != HV_OK) {
+		log_err("net", "%s: cannot be started: %s", nic->location, hv_strerror(err));
+		net_detach(&port);
+		return;
+	}
 	log_info("net", "uplink is %s of %u network card%s", nic->location, nic_count(),
 		 nic_count() == 1 ? "" : "s");
 }

@@ -22,7 +22,7 @@
 
 #include <stdint.h>
 
-#define CTL_ABI_VERSION	   1u
+#define CTL_ABI_VERSION	   2u
 #define CTL_VIRTIO_ID	   63u
 #define CTL_QUEUE_REQUESTS 0u
 #define CTL_QUEUE_EVENTS   1u
@@ -52,6 +52,10 @@ enum ctl_command {
 	CTL_LOG_WRITE =
 		9, /* arg0 enum log_level; one line of text into the node's log, as "agent" */
 	CTL_NODE_POWER = 10, /* arg0: 0 reboot, 1 power off */
+	CTL_NIC_LIST = 11,   /* → struct ctl_nic_info[], value0 how many */
+	CTL_DISK_LIST = 12,  /* → struct ctl_disk_info[], value0 how many */
+	CTL_STATUS_WRITE =
+		13, /* bytes: struct ctl_agent_status, what the screen says of the agent */
 
 	CTL_IMAGE_CREATE = 16, /* arg0 size; bytes: 32 of SHA-256 → value0 image handle. HV_EEXIST:
 				  value0 is it */
@@ -60,6 +64,20 @@ enum ctl_command {
 		18, /* arg0 handle: whole and verified; from now on it can be booted from */
 	CTL_IMAGE_DELETE = 19, /* arg0 handle */
 	CTL_IMAGE_LIST = 20,   /* → struct ctl_image_info[] , value0 how many */
+
+	/* The boot disk's two slots, see docs/updates.md. */
+	CTL_UPDATE_STATUS = 24, /* → struct ctl_update_status */
+	CTL_UPDATE_INSTALL =
+		25, /* arg0 handle of a sealed image; bytes: struct ctl_update_manifest.
+		       The kernel checks the signature and the image's hash and size
+		       against it, then begins to write the slot that is not running.
+		       HV_EEXIST: the slot has it, whole; HV_EBUSY: is being written;
+		       HV_EPROTO: the signature is not the operator's; HV_ENOTSUP: booted
+		       from something without slots, or no key to check with */
+	CTL_UPDATE_TRY =
+		26, /* reboot, once, into the slot that was installed. HV_EBUSY: is not whole */
+	CTL_UPDATE_COMMIT =
+		27, /* the running slot is healthy: boot it from now on. HV_EEXIST: is so */
 
 	CTL_VM_CREATE =
 		32, /* bytes: struct ctl_vm_config → value0 VM handle. HV_EEXIST: value0 is it */
@@ -137,14 +155,92 @@ struct ctl_node_info {
 	uint32_t tsc_khz;
 	uint64_t mem_total, mem_free, mem_kernel; /* bytes */
 	uint64_t uptime_ns, idle_ns;		  /* idle: summed over CPUs */
-	uint32_t nr_nics, nr_vms;
+	uint32_t nr_nics, nr_disks, nr_vms, reserved;
 	struct {
 		char driver[16], location[16];
 		uint8_t mac[6], link_up, reserved;
 		uint32_t speed_mbps, reserved2;
 		uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets;
 	} nics[4];
+	char firmware[64]; /* "UEFI", "BIOS" or "none", and its vendor and version where SMBIOS says
+			    */
+	char machine[96];  /* manufacturer and product */
+	char cpu_features[512]; /* words as Linux' /proc/cpuinfo has them, those that matter to
+				   guests */
 };
+
+struct ctl_nic_info {
+	char driver[16], location[16];
+	uint8_t mac[6], link_up, is_uplink;
+	uint32_t speed_mbps, mtu;
+	uint32_t nr_queues, is_gone;
+	char offloads[48]; /* words: "tx-csum tso4 tso6 rx-csum" */
+	uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, rx_dropped, tx_dropped;
+};
+_Static_assert(sizeof(struct ctl_nic_info) == 152, "control ABI");
+
+enum ctl_disk_health { CTL_DISK_UNKNOWN, CTL_DISK_GOOD, CTL_DISK_FAILING, CTL_DISK_GONE };
+
+struct ctl_disk_info {
+	char driver[16], name[16], location[16];
+	char model[48], serial[48];
+	uint64_t size_bytes;
+	uint32_t sector_bytes;
+	uint32_t health;       /* enum ctl_disk_health */
+	int32_t temperature_c; /* 0: unknown */
+	uint32_t used_percent; /* of its promised endurance; with UNKNOWN health nothing */
+	uint64_t power_on_hours, media_errors;
+	uint64_t read_ops, write_ops, read_bytes, write_bytes, errors, retries;
+	uint32_t is_boot_disk, is_rotational;
+};
+_Static_assert(sizeof(struct ctl_disk_info) == 240, "control ABI");
+
+struct ctl_agent_status { /* texts are shown as they are, cut to the screen; ASCII */
+	char state[64];	  /* "enrolled as rack3-07", "waiting for approval" */
+	char code[80];	  /* what to compare before one approves; empty when there is nothing to */
+	char address[64]; /* "192.0.2.10/24, gateway 192.0.2.1" */
+	char controller[128];
+	char error[160]; /* the last one, empty when all is well */
+};
+_Static_assert(sizeof(struct ctl_agent_status) == 496, "control ABI");
+
+/*
+ * What a release's key signs: this struct without its signature, as it stands here. The signature
+ * is ECDSA on P-256 over its SHA-256, r and s as 32 bytes each, big-endian.
+ */
+struct ctl_update_manifest {
+	char magic[16];	    /* "billet-release-1" without a closing zero */
+	char version[64];   /* zero-terminated and zero-filled */
+	uint8_t sha256[32]; /* of the image, a billet.elf */
+	uint64_t size;	    /* bytes */
+	uint8_t signature[64];
+};
+_Static_assert(sizeof(struct ctl_update_manifest) == 184, "control ABI");
+
+enum ctl_slot_state {
+	CTL_SLOT_EMPTY,
+	CTL_SLOT_WRITING,
+	CTL_SLOT_WHOLE, /* installed, never booted */
+	CTL_SLOT_TRIED, /* booted once, and not found healthy: not booted again */
+	CTL_SLOT_GOOD,	/* committed */
+};
+
+struct ctl_update_status {
+	uint32_t has_slots;    /* 0: booted from something else; what follows is zero */
+	uint32_t running;      /* 0 is slot A, 1 is B */
+	uint32_t is_trial;     /* the running one was not committed yet */
+	uint32_t trial_left_s; /* and the node reboots into the other when this has passed */
+	char disk[16];
+	struct {
+		uint32_t state; /* enum ctl_slot_state */
+		uint32_t reserved;
+		char version[64];
+		uint8_t sha256[32];
+		uint64_t size, written;
+	} slots[2];
+	char error[96]; /* of the last installation; empty: it was well */
+};
+_Static_assert(sizeof(struct ctl_update_status) == 368, "control ABI");
 
 struct ctl_image_info {
 	uint32_t handle;

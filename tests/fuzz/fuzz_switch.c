@@ -26,10 +26,12 @@ static void check(bool is_right)
 		abort();
 }
 
-static bool deliver(struct net_port *port, const void *frame, size_t len_bytes)
+static bool deliver(struct net_port *port, const void *frame, size_t len_bytes,
+		    const struct frame_offload *offload)
 {
 	const uint8_t *bytes = frame;
 
+	(void)offload;
 	check(port != sender && port->network == sender->network);
 	check(port->kind != NET_PORT_UPLINK || sender->kind != NET_PORT_UPLINK);
 	check(len_bytes >= NET_FRAME_MIN && len_bytes <= NET_FRAME_MAX);
@@ -74,7 +76,7 @@ static void send_one(struct net_port *port, uint8_t what, uint8_t *frame, size_t
 		memcpy(frame + 6, port->mac, 6);
 	}
 	sender = port;
-	net_send(port, frame, len_bytes);
+	net_send(port, frame, len_bytes, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -151,7 +151,7 @@ static void come_in(struct input *in)
 	uint16_t len = input_u16(in) % (NET_FRAME_MAX + 1);
 
 	if (len >= NET_FRAME_MIN)
-		(void)net->port.deliver(&net->port, frame, len);
+		(void)net->port.deliver(&net->port, frame, len, NULL);
 	else
 		virtio_control_event(control, &event);
 }

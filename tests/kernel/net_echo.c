@@ -36,12 +36,14 @@ static uint8_t gateway_mac[6]; /* these two are written by deliver() */
 static uint32_t nr_arp_replies, nr_echoes;
 
 /* In the interrupt handler, under the switch's lock: only look. */
-static bool deliver(struct net_port *to, const void *data, size_t len_bytes)
+static bool deliver(struct net_port *to, const void *data, size_t len_bytes,
+		    const struct frame_offload *offload)
 {
 	const uint8_t *from = data;
 	uint16_t type = get_be16(from + 12);
 
 	(void)to;
+	(void)offload;
 	if (type == TYPE_ARP && len_bytes >= ETH_BYTES + ARP_BYTES &&
 	    get_be16(from + 20) == ARP_REPLY) {
 		memcpy(gateway_mac, from + 22, sizeof(gateway_mac));
@@ -70,7 +72,7 @@ static bool send_arp(void)
 	memcpy(frame + 28, our_ip, 4);
 	memset(frame + 32, 0, 6);
 	memcpy(frame + 38, gateway_ip, 4);
-	return net_send(&port, frame, ETH_BYTES + ARP_BYTES);
+	return net_send(&port, frame, ETH_BYTES + ARP_BYTES, NULL);
 }
 
 static uint16_t checksum(const uint8_t *at, size_t len)
@@ -137,7 +139,7 @@ void after_boot(void)
 	make_ping();
 	while (nr_sent < PINGS) {
 		for (uint32_t i = 0; i < BURST; i++)
-			nr_sent += net_send(&port, frame, sizeof(frame));
+			nr_sent += net_send(&port, frame, sizeof(frame), NULL);
 		nr_wakes += wait_for(&nr_echoes, nr_sent);
 	}
 	log_info("net_echo", "%u sent, %u echoes, %u wakes, %lu dropped", nr_sent, nr_echoes,

@@ -9,10 +9,12 @@ processes end with it, even when this one is killed. The emulators run in the De
 tools/build/root keeps; on Debian 13 itself, directly.
 """
 import ctypes
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import tty
@@ -29,6 +31,7 @@ BOCHS_CPU = "corei7_skylake_x"
 BOCHS_POWER_OFF = "ACPI control: soft power off"
 BOCHS_HOST_MIB_MAX = 2048
 QEMU_CPU = "EPYC,+svm,+npt"
+OVMF = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 PANIC = re.compile(r"PANIC: .*")
 
 
@@ -79,16 +82,22 @@ class Machine:
     cpus       default: 2 in QEMU, 1 in Bochs. With two, Bochs 3.0 now and then loses the RIP of a guest
                that was just given an exception when an interrupt ends its run (docs/hardware.md)
     reboots    False: a reboot ends the machine
+    firmware   "bios", or QEMU: "uefi" (OVMF, with variables of its own that nothing keeps)
+    disk       QEMU: neither iso nor kernel but the devices in extra, in the order of their bootindex
+    nic        QEMU: False: no network card but those in extra
     extra      further arguments for QEMU, further lines for bochsrc
     """
 
     def __init__(self, emulator, iso=None, kernel=None, cmdline="log=info", node_conf=None, cpus=None,
                  mem_mib=1024, serial=None, net=None, cpu=None, real_time=None, icount=False,
-                 accel="tcg", board="pc", reboots=True, extra=()):
+                 accel="tcg", board="pc", reboots=True, firmware="bios", disk=False, nic=True,
+                 extra=()):
         if emulator not in ("bochs", "qemu"):
             raise ValueError(f"emulator {emulator!r} is neither bochs nor qemu")
-        if (iso is None) == (kernel is None):
-            raise ValueError("a machine boots either an iso or a kernel")
+        if [iso is not None, kernel is not None, bool(disk)].count(True) != 1:
+            raise ValueError("a machine boots an iso, a kernel or a disk, and one of them only")
+        if emulator == "bochs" and (firmware != "bios" or disk or not nic):
+            raise ValueError("firmware, disk and nic are options of QEMU machines")
         self.emulator, self.cmdline, self.mem_mib, self.accel = emulator, cmdline, mem_mib, accel
         self.cpus = cpus or (1 if emulator == "bochs" else 2)
         self.iso = Path(iso).resolve() if iso else None
@@ -97,8 +106,9 @@ class Machine:
         self.net, self.cpu, self.icount, self.board = net, cpu, icount, board
         self.real_time = net is not None if real_time is None else real_time
         self.reboots, self.extra = reboots, list(extra)
+        self.firmware, self.has_nic = firmware, nic
         self._keep_serial = Path(serial).resolve() if serial else None
-        self.folder = self.process = None
+        self.folder = self.process = self._qmp = None
         self._seen = 0
 
     def __enter__(self):
@@ -149,6 +159,9 @@ class Machine:
 
     def kill(self):
         """End it, and remove its folder. Any number of times."""
+        if self._qmp:
+            self._qmp.close()
+            self._qmp = None
         if self.process:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -214,6 +227,40 @@ class Machine:
         if not is_clean:
             raise self.error("ended without switching itself off")
 
+    # ---- what can be done to it (QEMU) ----------------------------------------------------------
+
+    def qmp(self, command, timeout_s=20, **arguments):
+        """What QEMU answers to a command of its machine protocol, as machine.qmp("device_del", id="disk0")."""
+        if not self._qmp:
+            self._qmp = self._qmp_connect(timeout_s)
+            self.qmp("qmp_capabilities", timeout_s)
+        request = {"execute": command, "arguments": arguments}
+        self._qmp.write(json.dumps(request).encode() + b"\n")
+        self._qmp.flush()
+        while True:
+            line = self._qmp.readline()
+            if not line:
+                raise self.error(f"ended while it was asked {command!r}")
+            answer = json.loads(line)
+            if "error" in answer:
+                raise self.error(f"{command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]  # others are events and the greeting
+
+    def _qmp_connect(self, timeout_s):
+        deadline = time.monotonic() + timeout_s
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(timeout_s)
+            try:
+                connection.connect(str(self.folder / "qmp"))
+                return connection.makefile("rwb")
+            except (FileNotFoundError, ConnectionRefusedError):
+                connection.close()
+                if time.monotonic() > deadline or not self.is_running():
+                    raise self.error("does not answer on its machine protocol") from None
+                time.sleep(POLL_S)
+
     def error(self, what):
         def tail(text):
             return "\n".join(f"    {line}" for line in text.splitlines()[-TAIL_LINES:]) or "    (nothing)"
@@ -263,8 +310,11 @@ class Machine:
             nic = ",".join(["user,model=e1000", *(f"hostfwd=tcp:127.0.0.1:{f}" for f in self.net)])
         command = ["qemu-system-x86_64", "-accel", self.accel, "-machine", self.board,
                    "-cpu", self.cpu or QEMU_CPU, "-smp", self.cpus, "-m", self.mem_mib,
-                   "-display", "none", "-monitor", "none", "-nic", nic,
-                   "-serial", f"file:{self.serial}"]
+                   "-display", "none", "-monitor", "none", "-qmp", "unix:qmp,server=on,wait=off",
+                   "-serial", f"file:{self.serial}", *(["-nic", nic] if self.has_nic else ["-nic", "none"])]
+        if self.firmware == "uefi":
+            command += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF[0]}",
+                        "-drive", f"if=pflash,format=raw,unit=1,snapshot=on,file={OVMF[1]}"]
         if self.icount:
             command += ["-icount", "shift=0,sleep=off"]
         if not self.reboots:
@@ -273,6 +323,6 @@ class Machine:
             command += ["-kernel", self.kernel, "-append", self.cmdline]
             if self.node_conf:
                 command += ["-initrd", self.node_conf]
-        else:
+        elif self.iso:
             command += ["-cdrom", self.iso, "-boot", "d"]
         return command + self.extra

@@ -26,7 +26,7 @@ static void send_chain(struct virtio_net *net, const struct vring *vring)
 	size_t len = vring_chain_read(vring, &net->tx_chain, HDR_BYTES, net->tx_frame,
 				      sizeof(net->tx_frame));
 
-	net->net->send(&net->port, net->tx_frame, len);
+	net->net->send(&net->port, net->tx_frame, len, NULL);
 }
 
 static void transmit(struct virtio_net *net)
@@ -88,12 +88,14 @@ static uint16_t fill_buffers(struct virtio_net *net, struct vring *vring, const 
 	return 0;
 }
 
-static bool receive(struct net_port *port, const void *frame, size_t len_bytes)
+static bool receive(struct net_port *port, const void *frame, size_t len_bytes,
+		    const struct frame_offload *offload)
 {
 	struct virtio_net *net = port->owner;
 	struct vring *vring = virtio_queue_take(&net->vp, VIRTIO_NET_RX);
 	struct virtio_net_hdr hdr = {0};
 
+	(void)offload;
 	hdr.num_buffers = fill_buffers(net, vring, frame, len_bytes);
 	if (hdr.num_buffers)
 		vring_chain_write(vring, &net->rx_first, 0, &hdr, sizeof(hdr));

@@ -39,7 +39,8 @@ static_assert(sizeof(struct virtio_net_hdr) == 12, "[VIRTIO] network header is 1
 struct net_ops { /* the switch: net_attach, net_detach, net_send of net/port.h */
 	enum hv_err (*attach)(struct net_port *port);
 	void (*detach)(struct net_port *port);
-	bool (*send)(struct net_port *port, const void *frame, size_t len_bytes);
+	bool (*send)(struct net_port *port, const void *frame, size_t len_bytes,
+		     const struct frame_offload *offload);
 };
 
 struct virtio_net_conf { /* borrowed by create; net is kept */

@@ -27,10 +27,12 @@ static struct station *const everyone[] = {&uplink,  &agent,	&guest_a,
 static const uint8_t outside[6] = {0x52, 0x55, 0x0a, 0, 2, 2};
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-static bool take(struct net_port *port, const void *frame, size_t len_bytes)
+static bool take(struct net_port *port, const void *frame, size_t len_bytes,
+		 const struct frame_offload *offload)
 {
 	struct station *s = port->owner;
 
+	(void)offload;
 	if (s->is_full)
 		return false;
 	s->got++;
@@ -86,7 +88,7 @@ static bool send_type(struct station *from, const uint8_t *src, const uint8_t *d
 	memcpy(frame, dst, 6);
 	memcpy(frame + 6, src, 6);
 	put_be16(frame + 12, type);
-	return net_send(&from->port, frame, len);
+	return net_send(&from->port, frame, len, NULL);
 }
 
 static bool send_ip(struct station *from, const uint8_t *src, const uint8_t *dst)

@@ -28,8 +28,10 @@ static void detach(struct net_port *port)
 	port->slot = -1;
 }
 
-static bool keep_frame(struct net_port *port, const void *frame, size_t len_bytes)
+static bool keep_frame(struct net_port *port, const void *frame, size_t len_bytes,
+		       const struct frame_offload *offload)
 {
+	(void)offload;
 	if (fake_net.port != port)
 		abort();
 	if (len_bytes < NET_FRAME_MIN || len_bytes > NET_FRAME_MAX) {

@@ -115,7 +115,7 @@ static void add_rx(uint32_t nr, uint32_t len_bytes)
 
 static bool deliver(size_t len_bytes)
 {
-	return net->port.deliver(&net->port, frame, len_bytes);
+	return net->port.deliver(&net->port, frame, len_bytes, NULL);
 }
 
 static bool needs_reset(void)

@@ -72,13 +72,13 @@ static uint64_t created(void)
 
 static void refuses_another_version_and_unknown_commands(void **state)
 {
-	struct ctl_request req = {.version = 2, .command = CTL_HELLO, .tag = 9};
+	struct ctl_request req = {.version = 3, .command = CTL_HELLO, .tag = 9};
 
 	(void)state;
 	control_handle(NULL, &req, NULL, &reply, out, sizeof(out));
 	assert_int_equal(reply.status, HV_ENOTSUP);
 	assert_int_equal(reply.tag, 9);
-	assert_string_equal(reply.message, "version: 2, this kernel speaks 1");
+	assert_string_equal(reply.message, "version: 3, this kernel speaks 2");
 	assert_int_equal(ask(0, 0, 0), HV_ENOTSUP);
 	assert_int_equal(ask(11, 0, 0), HV_ENOTSUP);
 	assert_int_equal(ask(64, 0, 0), HV_ENOTSUP);
@@ -88,7 +88,7 @@ static void refuses_another_version_and_unknown_commands(void **state)
 
 static void refuses_reserved_words_and_arguments_that_are_not_taken(void **state)
 {
-	struct ctl_request req = {.version = 1, .command = CTL_HELLO, .reserved = 1};
+	struct ctl_request req = {.version = 2, .command = CTL_HELLO, .reserved = 1};
 
 	(void)state;
 	control_handle(NULL, &req, NULL, &reply, out, sizeof(out));
@@ -144,7 +144,7 @@ static void says_hello(void **state)
 	assert_int_equal(ask(CTL_HELLO, 0, 0), HV_OK);
 	assert_int_equal(reply.data_len, sizeof(hello));
 	memcpy(&hello, out, sizeof(hello));
-	assert_int_equal(hello.abi_version, 1);
+	assert_int_equal(hello.abi_version, 2);
 	assert_int_equal(hello.agent_restarts, 3);
 	assert_int_equal(hello.boot_id[15], 0x5a);
 	assert_int_equal(hello.uptime_ns, 77);

@@ -4,6 +4,7 @@
 #include "boot/multiboot2.h"
 #include "boot/nmi_shower.h"
 #include "boot/pvh.h"
+#include "drivers/dev_irqs.h"
 #include "drivers/drivers.h"
 #include "kernel/acpi.h"
 #include "kernel/cmdline.h"
@@ -153,6 +154,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	random_init();
 	can_run_guests = vmm_init();
 	cpu_start_others(run);
+	dev_irqs_spread();
 	log_info("boot", "up after %llu ms", time_now_ns() / NSEC_PER_MSEC);
 	nmi_shower_start();
 	after_boot();

@@ -26,11 +26,19 @@ struct dev_irq_handler {
 	void *arg;
 };
 
+struct dev_irqs;
+
+struct dev_irq_vector {
+	struct dev_irqs *irqs;
+	uint32_t index;
+	uint8_t vector;
+};
+
 struct dev_irqs {
 	struct pci_device *dev;
 	enum dev_irq_kind kind;
 	uint32_t nr_vectors; /* handler i is called by vector i % nr_vectors */
-	uint8_t vectors[DEV_IRQS_MAX];
+	struct dev_irq_vector vectors[DEV_IRQS_MAX];
 	volatile uint32_t *table; /* MSI-X; NULL otherwise */
 	struct dev_irq_handler handlers[DEV_IRQS_MAX];
 	uint32_t nr_handlers;
@@ -50,6 +58,16 @@ struct dev_irqs {
 MUST_CHECK enum hv_err dev_irqs_connect(struct dev_irqs *irqs, struct pci_device *dev,
 					const struct dev_irq_handler *handlers,
 					uint32_t nr_handlers, enum dev_irq_kind allowed);
+
+/*
+ * dev_irqs_plan - the kind of interrupt, and how many vectors, that suit a device best. Pure.
+ *
+ * best       the best kind that the driver and the command line allow
+ * nr_msix    entries of its MSI-X table, 0 without a usable one
+ * returns    DEV_IRQ_NONE when nothing is left
+ */
+enum dev_irq_kind dev_irqs_plan(enum dev_irq_kind best, uint32_t nr_msix, bool has_msi,
+				bool has_intx, uint32_t nr_handlers, uint32_t *nr_vectors);
 
 /* dev_irqs_spread - MSI-X vectors of all devices over all CPUs; boot CPU, once all CPUs are up */
 void dev_irqs_spread(void);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-kernel-y += drivers/drivers.c drivers/nic.c
+kernel-y += drivers/drivers.c drivers/nic.c drivers/dev_open.c drivers/dev_irqs.c
+pure-y   += drivers/dev_irqs.c
 kernel-y += drivers/e1000_ring.c drivers/e1000_hw.c
 pure-y   += drivers/e1000_ring.c

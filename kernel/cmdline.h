@@ -15,6 +15,8 @@
  * against side channels: those that this CPU needs; none; for tests, all that it can
  * (kernel/mitigations.h); default auto smt=auto|on|off                start only one thread of each
  * core: where L1TF, MDS or TAA would let guests on one core read each other; never; always
+ *   irqs=msix|msi|intx             the best way in which devices of this machine may interrupt, for
+ * those whose messages do not arrive; default msix
  *   nmi-every=MS                   for tests: two hundred NMIs to the other CPUs, so far apart
  *   test=1                         for tests: let the agent ask for faults (CTL_TEST_FAULT)
  */

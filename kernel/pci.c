@@ -44,6 +44,37 @@
 #define MSIX_TABLE	    0x04u
 #define MSIX_TABLE_BAR	    0x7u
 #define MSIX_ENTRY_WORDS    4u
+#define MSIX_ENTRY_MASKED   1u
+
+/* [PCIPM] "Power Management Control/Status (PMCSR)" */
+#define PM_CONTROL	    0x04u
+#define PM_CONTROL_STATE    0x0003u
+#define PM_CONTROL_NO_RESET 0x0008u /* the way from D3hot to D0 keeps its registers */
+#define PM_CONTROL_STATUS   0x8000u /* cleared by writing one */
+#define PM_D3_TO_D0_NS	    (10 * NSEC_PER_MSEC)
+
+/* [PCIe] "Device Capabilities Register" and those that follow it */
+#define EXP_CAPS	   0x04u
+#define EXP_CAPS_FLR	   BIT(28)
+#define EXP_CONTROL	   0x08u
+#define EXP_CONTROL_FLR	   0x8000u
+#define EXP_STATUS	   0x0au
+#define EXP_STATUS_PENDING 0x0020u
+#define EXP_LAST_BYTES	   0x0cu
+
+/* [PCIAF] "Advanced Features Capability" */
+#define AF_CAPS		  0x03u
+#define AF_CAPS_TP_FLR	  0x03u /* transactions pending, and function-level reset */
+#define AF_CONTROL	  0x04u
+#define AF_CONTROL_FLR	  0x01u
+#define AF_STATUS	  0x05u
+#define AF_STATUS_PENDING 0x01u
+
+/* [PCIe] "Function Level Reset (FLR)" */
+#define FLR_POLL_NS    (10 * NSEC_PER_MSEC)
+#define FLR_PENDING_NS (100 * NSEC_PER_MSEC)
+#define FLR_NS	       (100 * NSEC_PER_MSEC)
+#define FLR_RETURN_NS  (1 * NSEC_PER_SEC)
 
 static uint32_t read_at(const struct pci_access *access, struct pci_addr at, uint32_t reg,
 			uint32_t size)
@@ -291,6 +322,7 @@ void pci_msix_set(volatile uint32_t *table, uint32_t index, uint64_t addr, uint3
 {
 	volatile uint32_t *entry = table + index * MSIX_ENTRY_WORDS;
 
+	entry[3] = MSIX_ENTRY_MASKED; /* no message of half an old and half a new address */
 	entry[0] = (uint32_t)addr;
 	entry[1] = (uint32_t)(addr >> 32);
 	entry[2] = data;
@@ -307,5 +339,155 @@ enum hv_err pci_msix_enable(const struct pci_access *access, const struct pci_de
 	control = (control & ~MSIX_CONTROL_MASKED) | MSIX_CONTROL_ENABLE;
 	dev_write(access, dev, cap + MSIX_CONTROL, 2, control);
 	pci_command(access, dev, PCI_COMMAND_INTX_DISABLE, 0);
+	return HV_OK;
+}
+
+static void clear_control(const struct pci_access *access, const struct pci_device *dev, uint8_t id,
+			  uint32_t offset, uint32_t bits)
+{
+	uint32_t cap = pci_find_cap(access, dev, id);
+
+	if (cap != 0 && cap + offset <= 254)
+		dev_write(access, dev, cap + offset, 2,
+			  dev_read(access, dev, cap + offset, 2) & ~bits);
+}
+
+void pci_messages_off(const struct pci_access *access, const struct pci_device *dev)
+{
+	clear_control(access, dev, PCI_CAP_MSI, MSI_CONTROL, MSI_CONTROL_ENABLE);
+	clear_control(access, dev, PCI_CAP_MSIX, MSIX_CONTROL, MSIX_CONTROL_ENABLE);
+}
+
+bool pci_is_present(const struct pci_access *access, const struct pci_device *dev)
+{
+	return dev_read(access, dev, PCI_REG_VENDOR, 4) ==
+	       ((uint32_t)dev->device << 16 | dev->vendor);
+}
+
+/* What a reset loses of the header, and of PCI Express: the sizes that firmware chose for packets.
+ */
+struct saved {
+	uint32_t command, cache_line, irq_line, bars[PCI_BARS];
+	uint32_t express; /* register offset, 0: none */
+	uint32_t express_control;
+};
+
+static struct saved save(const struct pci_access *access, const struct pci_device *dev)
+{
+	struct saved saved = {
+		.command = dev_read(access, dev, PCI_REG_COMMAND, 2),
+		.cache_line = dev_read(access, dev, PCI_REG_CACHE_LINE, 1),
+		.irq_line = dev_read(access, dev, PCI_REG_IRQ_LINE, 1),
+		.express = pci_find_cap(access, dev, PCI_CAP_EXPRESS),
+	};
+
+	for (uint32_t i = 0; i < nr_bars(dev); i++)
+		saved.bars[i] = dev_read(access, dev, PCI_REG_BAR0 + 4 * i, 4);
+	if (saved.express > 256 - EXP_LAST_BYTES)
+		saved.express = 0;
+	if (saved.express)
+		saved.express_control = dev_read(access, dev, saved.express + EXP_CONTROL, 2);
+	return saved;
+}
+
+static void restore(const struct pci_access *access, const struct pci_device *dev,
+		    const struct saved *saved)
+{
+	if (saved->express)
+		dev_write(access, dev, saved->express + EXP_CONTROL, 2, saved->express_control);
+	for (uint32_t i = 0; i < nr_bars(dev); i++)
+		dev_write(access, dev, PCI_REG_BAR0 + 4 * i, 4, saved->bars[i]);
+	dev_write(access, dev, PCI_REG_CACHE_LINE, 1, saved->cache_line);
+	dev_write(access, dev, PCI_REG_IRQ_LINE, 1, saved->irq_line);
+	dev_write(access, dev, PCI_REG_COMMAND, 2, saved->command);
+}
+
+void pci_power_up(const struct pci_access *access, const struct pci_device *dev,
+		  void (*wait_ns)(uint64_t ns))
+{
+	uint32_t cap = pci_find_cap(access, dev, PCI_CAP_POWER), control;
+	struct saved saved;
+
+	if (cap == 0 || cap > 256 - 8)
+		return;
+	control = dev_read(access, dev, cap + PM_CONTROL, 2);
+	if (!(control & PM_CONTROL_STATE))
+		return;
+	saved = save(access, dev);
+	dev_write(access, dev, cap + PM_CONTROL, 2,
+		  control & ~(PM_CONTROL_STATE | PM_CONTROL_STATUS));
+	wait_ns(PM_D3_TO_D0_NS);
+	if (!(control & PM_CONTROL_NO_RESET))
+		restore(access, dev, &saved);
+}
+
+/* Where a reset is started and where transactions that are under way show. */
+struct flr {
+	uint32_t control, control_size, set;
+	uint32_t status;
+	uint32_t pending;
+};
+
+static bool find_flr(const struct pci_access *access, const struct pci_device *dev, struct flr *out)
+{
+	uint32_t cap = pci_find_cap(access, dev, PCI_CAP_EXPRESS);
+
+	if (cap != 0 && cap <= 256 - EXP_LAST_BYTES &&
+	    dev_read(access, dev, cap + EXP_CAPS, 4) & EXP_CAPS_FLR) {
+		*out = (struct flr){cap + EXP_CONTROL, 2, EXP_CONTROL_FLR, cap + EXP_STATUS,
+				    EXP_STATUS_PENDING};
+		return true;
+	}
+	cap = pci_find_cap(access, dev, PCI_CAP_AF);
+	if (cap != 0 && cap <= 256 - 8 &&
+	    (dev_read(access, dev, cap + AF_CAPS, 1) & AF_CAPS_TP_FLR) == AF_CAPS_TP_FLR) {
+		*out = (struct flr){cap + AF_CONTROL, 1, AF_CONTROL_FLR, cap + AF_STATUS,
+				    AF_STATUS_PENDING};
+		return true;
+	}
+	return false;
+}
+
+static bool waits_for_transactions(const struct pci_access *access, const struct pci_device *dev,
+				   const struct flr *flr, void (*wait_ns)(uint64_t ns))
+{
+	for (uint64_t ns = 0; ns <= FLR_PENDING_NS; ns += FLR_POLL_NS) {
+		if (!(dev_read(access, dev, flr->status, flr->control_size) & flr->pending))
+			return true;
+		wait_ns(FLR_POLL_NS);
+	}
+	return false;
+}
+
+static bool comes_back(const struct pci_access *access, const struct pci_device *dev,
+		       void (*wait_ns)(uint64_t ns))
+{
+	for (uint64_t ns = 0; ns <= FLR_RETURN_NS; ns += FLR_POLL_NS) {
+		if (pci_is_present(access, dev))
+			return true;
+		wait_ns(FLR_POLL_NS);
+	}
+	return false;
+}
+
+enum hv_err pci_reset_function(const struct pci_access *access, const struct pci_device *dev,
+			       void (*wait_ns)(uint64_t ns))
+{
+	struct saved saved;
+	struct flr flr;
+	uint32_t control;
+
+	if (!find_flr(access, dev, &flr))
+		return HV_ENOTSUP;
+	pci_command(access, dev, 0, PCI_COMMAND_MASTER);
+	if (!waits_for_transactions(access, dev, &flr, wait_ns))
+		return HV_EIO;
+	saved = save(access, dev);
+	control = dev_read(access, dev, flr.control, flr.control_size);
+	dev_write(access, dev, flr.control, flr.control_size, control | flr.set);
+	wait_ns(FLR_NS);
+	if (!comes_back(access, dev, wait_ns))
+		return HV_EIO;
+	restore(access, dev, &saved);
 	return HV_OK;
 }

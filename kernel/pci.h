@@ -24,6 +24,7 @@
 #define PCI_REG_COMMAND	    0x04u
 #define PCI_REG_STATUS	    0x06u
 #define PCI_REG_REVISION    0x08u /* and the class code in the three bytes above it */
+#define PCI_REG_CACHE_LINE  0x0cu
 #define PCI_REG_HEADER_TYPE 0x0eu
 #define PCI_REG_BAR0	    0x10u
 #define PCI_REG_SECONDARY   0x19u /* of a bridge: the bus behind it */
@@ -120,8 +121,16 @@ MUST_CHECK enum hv_err pci_msix_enable(const struct pci_access *access,
 /* pci_is_present - whether it still answers; one that was pulled out reads all ones */
 bool pci_is_present(const struct pci_access *access, const struct pci_device *dev);
 
-/* pci_power_up - into D0, where [PCI] "Power Management" has another state for it */
-void pci_power_up(const struct pci_access *access, const struct pci_device *dev);
+/*
+ * pci_power_up - into D0, where it was left in another state; a header that was lost on the way is
+ * put back. wait_ns as with pci_reset_function().
+ */
+void pci_power_up(const struct pci_access *access, const struct pci_device *dev,
+		  void (*wait_ns)(uint64_t ns));
+
+/* pci_messages_off - MSI and MSI-X off, as whoever had the device before us may have left them on
+ */
+void pci_messages_off(const struct pci_access *access, const struct pci_device *dev);
 
 /*
  * pci_reset_function - function-level reset: what firmware, a loader or a guest left running in it

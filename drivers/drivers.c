@@ -4,15 +4,16 @@
 
 #include "drivers/e1000.h"
 #include "drivers/nic.h"
+#include "kernel/lib/fmt.h"
 #include "kernel/log.h"
 
-#define CLASS_NETWORK 0x02u
+#define LIST_MAX 256u
 
 static const struct pci_driver *const drivers[] = {
 	&e1000_driver,
 };
 
-static bool matches(const struct pci_driver *driver, const struct pci_device *dev)
+static bool knows_ids(const struct pci_driver *driver, const struct pci_device *dev)
 {
 	for (uint32_t i = 0; i < driver->nr_matches; i++)
 		if (driver->matches[i].vendor == dev->vendor &&
@@ -21,23 +22,48 @@ static bool matches(const struct pci_driver *driver, const struct pci_device *de
 	return false;
 }
 
+static bool knows_class(const struct pci_driver *driver, const struct pci_device *dev)
+{
+	for (uint32_t i = 0; i < driver->nr_classes; i++)
+		if ((dev->class_code & driver->classes[i].mask) == driver->classes[i].class_code)
+			return true;
+	return false;
+}
+
 static const struct pci_driver *driver_of(const struct pci_device *dev)
 {
 	for (uint32_t i = 0; i < ARRAY_SIZE(drivers); i++)
-		if (matches(drivers[i], dev))
+		if (knows_ids(drivers[i], dev))
+			return drivers[i];
+	for (uint32_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (knows_class(drivers[i], dev))
 			return drivers[i];
 	return NULL;
+}
+
+static const char *kind_of(const struct pci_device *dev)
+{
+	switch (dev->class_code >> 16) {
+	case PCI_CLASS_STORAGE:
+		return "disk controller";
+	case PCI_CLASS_NETWORK:
+		return "network device";
+	default:
+		return NULL;
+	}
 }
 
 static void bind(struct pci_device *dev)
 {
 	const struct pci_driver *driver = driver_of(dev);
+	const char *kind = kind_of(dev);
 	enum hv_err err;
 
 	if (!driver) {
-		if (dev->class_code >> 16 == CLASS_NETWORK)
-			log_info("drivers", "%02x:%02x.%u: no driver for network device %04x:%04x",
-				 dev->at.bus, dev->at.dev, dev->at.fn, dev->vendor, dev->device);
+		if (kind)
+			log_info("drivers", "%02x:%02x.%u: no driver for %s %04x:%04x, class %06x",
+				 dev->at.bus, dev->at.dev, dev->at.fn, kind, dev->vendor,
+				 dev->device, dev->class_code);
 		return;
 	}
 	err = driver->attach(dev);
@@ -46,12 +72,25 @@ static void bind(struct pci_device *dev)
 			 dev->at.dev, dev->at.fn, driver->name, hv_strerror(err));
 }
 
+static void warn_of_no_nic(void)
+{
+	char list[LIST_MAX] = "";
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(drivers) && len < sizeof(list); i++)
+		if (drivers[i]->base_class == PCI_CLASS_NETWORK)
+			len += fmt(list + len, sizeof(list) - len, "%s%s", len ? "; " : "",
+				   drivers[i]->devices);
+	log_warn("drivers",
+		 "this machine has no network card that Billet can drive (it can: %s): no "
+		 "controller will be reached",
+		 list);
+}
+
 void drivers_init(void)
 {
 	for (uint32_t i = 0; i < pci_count(); i++)
 		bind(pci_at(i));
 	if (nic_count() == 0)
-		log_warn("drivers",
-			 "this machine has no network card that Billet can drive (it can: Intel "
-			 "82540EM and 82545EM): no controller will be reached");
+		warn_of_no_nic();
 }

@@ -429,6 +429,8 @@ static const struct pci_match matches[] = {
 
 const struct pci_driver e1000_driver = {
 	.name = "e1000",
+	.base_class = PCI_CLASS_NETWORK,
+	.devices = "Intel 82540EM and 82545EM",
 	.matches = matches,
 	.nr_matches = ARRAY_SIZE(matches),
 	.attach = attach,

@@ -46,6 +46,7 @@ static void read_pending(const char *body, size_t len, struct enrol_answer *out)
 	}
 	out->next = ENROL_PENDING;
 	out->wait_ms = MAX(PENDING_MIN_S, MIN(pending.retry_s, PENDING_MAX_S)) * 1000;
+	memcpy(out->fingerprint, pending.fingerprint, sizeof(out->fingerprint));
 	snprintf(out->text, sizeof(out->text),
 		 "waiting for a person to approve %s, key fingerprint %s", pending.node_id,
 		 pending.fingerprint);

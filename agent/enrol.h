@@ -23,6 +23,7 @@ struct enrol_answer {
 	enum enrol_next next;
 	uint32_t wait_ms;
 	char text[512]; /* for the log: the fingerprint while pending, else why */
+	char fingerprint[SHA256_TEXT_MAX]; /* of the key, while pending */
 	struct enroll_reply reply;
 };
 

@@ -48,6 +48,7 @@ static bool turn(struct node *n)
 {
 	bool any = net_poll();
 
+	any |= task_status(n);
 	if (!net_is_up())
 		return any;
 	any |= poll_clients(n);
@@ -57,6 +58,7 @@ static bool turn(struct node *n)
 	any |= task_desired(n);
 	any |= task_bulk(n);
 	any |= task_input(n);
+	any |= task_update(n);
 	return any;
 }
 

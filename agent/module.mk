@@ -4,7 +4,7 @@
 # build/agent/agent-test.elf, the same with a node in memory in place of the control device.
 
 agent-pure-y := agent/port/virtqueue.c agent/backoff.c agent/conf.c agent/http.c agent/identity.c agent/enrol.c \
-        agent/report.c agent/sync.c agent/images.c agent/usage.c agent/console.c
+        agent/report.c agent/sync.c agent/images.c agent/usage.c agent/console.c agent/update.c agent/status.c
 agent-shared-y := agent/protocol/form.c agent/protocol/json_out.c agent/protocol/messages.c agent/protocol/schema.c \
         kernel/lib/err.c
 agent-port-y := agent/port/entry.S agent/port/start.c agent/port/paging.c agent/port/trap.c agent/port/clock.c \
@@ -12,7 +12,7 @@ agent-port-y := agent/port/entry.S agent/port/start.c agent/port/paging.c agent/
         agent/port/newlib.c agent/port/entropy.c
 agent-y += $(agent-pure-y) $(agent-shared-y) $(agent-port-y) agent/log.c agent/wall.c agent/tls.c agent/client.c \
         agent/net.c agent/node.c agent/task_enrol.c agent/task_desired.c agent/task_report.c agent/task_bulk.c \
-        agent/task_input.c agent/fault.c agent/main.c
+        agent/task_input.c agent/task_update.c agent/task_status.c agent/fault.c agent/main.c
 agent-control-y := agent/port/control.c
 agent-test-y := tests/agent/fake_control.c
 pure-y += $(agent-pure-y)

@@ -349,14 +349,31 @@ bool node_init(struct node *n)
 	return true;
 }
 
-bool node_describe(const struct node *n, struct node_info *info)
+/* A list of the kernel's; how many entries came. */
+static uint32_t list_devices(uint32_t command, void *out, size_t cap, size_t entry)
 {
-	struct ctl_node_info raw;
+	struct control_io io = {.command = command, .out = out, .out_cap = cap};
+
+	return control_call(&io) == HV_OK ? (uint32_t)(io.out_len / entry) : 0;
+}
+
+bool node_describe(const struct node *n, struct node_info *info, uint8_t machine_id[16])
+{
+	static struct ctl_node_info raw;
+	static struct ctl_nic_info nics[CTL_NODE_NICS_MAX];
+	static struct ctl_disk_info disks[CTL_NODE_DISKS_MAX];
 	struct control_io io = {.command = CTL_NODE_INFO, .out = &raw, .out_cap = sizeof(raw)};
 
 	if (control_call(&io) != HV_OK || io.out_len < sizeof(raw))
 		return false;
 	report_node(&raw, n->conf.hostname, info);
+	report_nics(nics, list_devices(CTL_NIC_LIST, nics, sizeof(nics), sizeof(nics[0])), info);
+	report_disks(disks, list_devices(CTL_DISK_LIST, disks, sizeof(disks), sizeof(disks[0])),
+		     info);
+	info->update = n->update_state;
+	info->has_update = n->knows_update;
+	if (machine_id)
+		memcpy(machine_id, raw.machine_id, sizeof(raw.machine_id));
 	return true;
 }
 

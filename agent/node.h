@@ -9,6 +9,8 @@
  *     task_desired  what shall be: a long poll                   connection "desired"
  *     task_bulk     images, console output                       connection "bulk"
  *     task_input    console input: a long poll                   connection "input"
+ *     task_update   the node's own software                      the control queue only
+ *     task_status   what the node's screen says of the agent     the control queue only
  *
  * One struct node exists, for as long as the agent runs.
  */
@@ -22,6 +24,7 @@
 #include "agent/identity.h"
 #include "agent/images.h"
 #include "agent/sync.h"
+#include "agent/update.h"
 #include "agent/usage.h"
 
 /* Slots of the kernel's store. The desired state takes as many as it needs. */
@@ -58,6 +61,16 @@ struct node {
 	struct usage usage;
 	struct console console;
 
+	/* The node's own software. */
+	struct update_memory update_memory;
+	struct node_update update_state; /* as reports tell it */
+	bool knows_update;
+	uint64_t nr_reports_sent, last_report_accepted; /* numbers of this agent's reports */
+
+	/* What the screen says of us. */
+	char fingerprint[SHA256_TEXT_MAX]; /* of the key, while a person must approve it */
+	char trouble[160];		   /* the last one that is not over */
+
 	/* Events on their way; numbered once it is known how far an earlier agent counted. */
 	struct report_event events[EVENTS_MAX];
 	uint32_t nr_events;
@@ -66,7 +79,8 @@ struct node {
 
 	/* Tasks. */
 	struct client desired_client, report_client, bulk_client, input_client;
-	struct pace enrol_pace, desired_pace, report_pace, bulk_pace, input_pace;
+	struct pace enrol_pace, desired_pace, report_pace, bulk_pace, input_pace, update_pace,
+		status_pace;
 	bool report_urgent;
 	bool poll_afresh; /* ask for the whole document */
 };
@@ -98,8 +112,12 @@ void node_drop_identity(struct node *n, const char *why);
 void node_add_event(struct node *n, enum event_level level, const char *vm, const char *code,
 		    const char *message);
 
-/* node_describe - the machine, for reports and enrolment; false: the kernel does not say */
-bool node_describe(const struct node *n, struct node_info *info);
+/*
+ * node_describe - the machine, for reports and enrolment; false: the kernel does not say
+ *
+ * machine_id  NULL, or where its identity goes
+ */
+bool node_describe(const struct node *n, struct node_info *info, uint8_t machine_id[16]);
 
 /* ---- tasks: called from the loop; true when there was something to do ---------------------------
  */
@@ -109,6 +127,8 @@ bool task_desired(struct node *n);
 bool task_report(struct node *n);
 bool task_bulk(struct node *n);
 bool task_input(struct node *n);
+bool task_update(struct node *n);
+bool task_status(struct node *n);
 
 /* pace_fail, pace_wait - not before a backoff, or a given time, from now */
 void pace_fail(struct pace *p);

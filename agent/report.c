@@ -98,39 +98,82 @@ static void copy_text(char *to, size_t cap, const char *from, size_t from_cap)
 }
 #define COPY_TEXT(to, from) copy_text(to, sizeof(to), from, sizeof(from))
 
-/* Words divided by spaces. */
-static void split_mitigations(const struct ctl_node_info *info, struct node_info *node)
+/* Words divided by spaces, into rows of word_cap bytes; returns how many. */
+static uint32_t split_words(const char *text, size_t text_cap, char *words, size_t word_cap,
+			    uint32_t cap)
 {
-	const char *at = info->mitigations, *end = at + strnlen(at, sizeof(info->mitigations)),
-		   *space;
+	const char *at = text, *end = text + strnlen(text, text_cap), *space;
+	uint32_t nr = 0;
 
-	while (at < end && node->nr_mitigations < ARRAY_SIZE(node->mitigations)) {
+	while (at < end && nr < cap) {
 		space = memchr(at, ' ', (size_t)(end - at));
 		if (!space)
 			space = end;
 		if (space > at)
-			copy_text(node->mitigations[node->nr_mitigations++],
-				  sizeof(node->mitigations[0]), at, (size_t)(space - at));
+			copy_text(words + word_cap * nr++, word_cap, at, (size_t)(space - at));
 		at = space + 1;
+	}
+	return nr;
+}
+#define SPLIT_WORDS(text, words)                                                                   \
+	split_words(text, sizeof(text), (words)[0], sizeof((words)[0]), ARRAY_SIZE(words))
+
+static void copy_nic(const struct ctl_nic_info *from, struct node_nic *nic)
+{
+	const uint8_t *mac = from->mac;
+
+	COPY_TEXT(nic->driver, from->driver);
+	COPY_TEXT(nic->location, from->location);
+	COPY_TEXT(nic->offloads, from->offloads);
+	snprintf(nic->mac, sizeof(nic->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
+		 mac[2], mac[3], mac[4], mac[5]);
+	nic->link = from->link_up;
+	nic->uplink = from->is_uplink;
+	nic->speed_mbps = from->speed_mbps;
+	nic->mtu = from->mtu;
+	nic->queues = from->nr_queues;
+	nic->rx_bytes = from->rx_bytes;
+	nic->tx_bytes = from->tx_bytes;
+	nic->rx_dropped = from->rx_dropped;
+	nic->tx_dropped = from->tx_dropped;
+}
+
+void report_nics(const struct ctl_nic_info *list, uint32_t nr, struct node_info *node)
+{
+	node->nr_nics = MIN(nr, (uint32_t)ARRAY_SIZE(node->nics));
+	for (uint32_t i = 0; i < node->nr_nics; i++) {
+		copy_nic(&list[i], &node->nics[i]);
+		snprintf(node->nics[i].name, sizeof(node->nics[i].name), "net%u", (unsigned)i);
 	}
 }
 
-static void copy_nics(const struct ctl_node_info *info, struct node_info *node)
+static void copy_disk(const struct ctl_disk_info *from, struct node_disk *disk)
 {
-	uint32_t i;
+	COPY_TEXT(disk->name, from->name);
+	COPY_TEXT(disk->driver, from->driver);
+	COPY_TEXT(disk->location, from->location);
+	COPY_TEXT(disk->model, from->model);
+	COPY_TEXT(disk->serial, from->serial);
+	disk->size = from->size_bytes;
+	disk->sector_bytes = from->sector_bytes;
+	disk->health =
+		from->health < DISK_HEALTHS ? (enum disk_health)from->health : DISK_HEALTH_UNKNOWN;
+	disk->boot = from->is_boot_disk;
+	disk->rotational = from->is_rotational;
+	disk->temperature_c = from->temperature_c > 0 ? (uint32_t)from->temperature_c : 0;
+	disk->used_percent = MIN(from->used_percent, 255u);
+	disk->power_on_hours = from->power_on_hours;
+	disk->media_errors = from->media_errors;
+	disk->errors = from->errors;
+}
 
-	node->nr_nics = MIN(info->nr_nics, (uint32_t)ARRAY_SIZE(info->nics));
-	for (i = 0; i < node->nr_nics; i++) {
-		const uint8_t *mac = info->nics[i].mac;
-		struct node_nic *nic = &node->nics[i];
+void report_disks(const struct ctl_disk_info *list, uint32_t nr, struct node_info *node)
+{
+	static_assert((int)CTL_DISK_GONE == (int)DISK_HEALTH_GONE, "one order in both");
 
-		snprintf(nic->name, sizeof(nic->name), "net%u", (unsigned)i);
-		COPY_TEXT(nic->driver, info->nics[i].driver);
-		snprintf(nic->mac, sizeof(nic->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
-			 mac[1], mac[2], mac[3], mac[4], mac[5]);
-		nic->link = info->nics[i].link_up;
-		nic->speed_mbps = info->nics[i].speed_mbps;
-	}
+	node->nr_disks = MIN(nr, (uint32_t)ARRAY_SIZE(node->disks));
+	for (uint32_t i = 0; i < node->nr_disks; i++)
+		copy_disk(&list[i], &node->disks[i]);
 }
 
 void report_node(const struct ctl_node_info *info, const char *hostname, struct node_info *node)
@@ -145,6 +188,8 @@ void report_node(const struct ctl_node_info *info, const char *hostname, struct 
 	node->guest_memory_mib = (info->mem_total - MIN(info->mem_kernel, info->mem_total)) / MIB;
 	node->free_memory_mib = info->mem_free / MIB;
 	node->uptime_ms = info->uptime_ns / NSEC_PER_MSEC;
-	split_mitigations(info, node);
-	copy_nics(info, node);
+	COPY_TEXT(node->firmware, info->firmware);
+	COPY_TEXT(node->machine, info->machine);
+	node->nr_mitigations = SPLIT_WORDS(info->mitigations, node->mitigations);
+	node->nr_cpu_features = SPLIT_WORDS(info->cpu_features, node->cpu_features);
 }

@@ -16,7 +16,11 @@ bool hex_from_text(const char *text, uint8_t *bytes, size_t len);
 
 bool mac_from_text(const char *text, uint8_t mac[6]);
 
-/* report_node - what the kernel knows of the machine */
+/* report_node - what the kernel knows of the machine; all else of node is cleared */
 void report_node(const struct ctl_node_info *info, const char *hostname, struct node_info *node);
+
+/* What is plugged into it, as many as the protocol has room for. */
+void report_nics(const struct ctl_nic_info *list, uint32_t nr, struct node_info *node);
+void report_disks(const struct ctl_disk_info *list, uint32_t nr, struct node_info *node);
 
 #endif

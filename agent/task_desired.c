@@ -18,6 +18,7 @@ static char last_text[256]; /* the same trouble is logged once */
 static void trouble(struct node *n, const char *text)
 {
 	n->poll_afresh = true;
+	snprintf(n->trouble, sizeof(n->trouble), "desired: %.148s", text);
 	if (strcmp(text, last_text) == 0)
 		return;
 	snprintf(last_text, sizeof(last_text), "%s", text);

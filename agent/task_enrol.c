@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/control.h"
 #include "agent/enrol.h"
 #include "agent/entropy.h"
 #include "agent/log.h"
@@ -13,7 +12,7 @@
 #include "agent/wall.h"
 
 #define TIMEOUT_MS 30000u
-#define BODY_MAX   16384u
+#define BODY_MAX   65536u
 
 static char body[BODY_MAX];
 static char last_text[512]; /* the same refusal is logged once */
@@ -33,6 +32,7 @@ static void finish(struct node *n, const struct enrol_answer *answer)
 	backoff_reset(&n->enrol_pace.backoff);
 	n->enrol_pace.next_ms = 0;
 	last_text[0] = 0;
+	n->fingerprint[0] = n->trouble[0] = 0;
 	node_save_identity(n);
 	if (n->is_online)
 		log_info("enrol", "this node is %s, %u ms after start", n->id.node_id,
@@ -53,6 +53,11 @@ static void answered(void *arg, const struct client_result *result)
 		finish(n, answer);
 	} else {
 		log_once(answer->text);
+		memcpy(n->fingerprint, answer->fingerprint, sizeof(n->fingerprint));
+		if (answer->next == ENROL_PENDING)
+			n->trouble[0] = 0;
+		else
+			snprintf(n->trouble, sizeof(n->trouble), "enrol: %.150s", answer->text);
 		if (answer->next == ENROL_RETRY)
 			pace_fail(&n->enrol_pace);
 		else
@@ -64,17 +69,15 @@ static void answered(void *arg, const struct client_result *result)
 static bool write_enroll(struct node *n, struct json_out *o)
 {
 	struct enroll_request *req = calloc(1, sizeof(*req));
-	struct ctl_node_info info;
-	struct control_io io = {.command = CTL_NODE_INFO, .out = &info, .out_cap = sizeof(info)};
+	uint8_t machine_id[16];
 	bool ok;
 
-	ok = req && control_call(&io) == HV_OK && io.out_len >= sizeof(info) &&
+	ok = req && node_describe(n, &req->node, machine_id) &&
 	     identity_csr(&n->id, entropy_random, req->csr, sizeof(req->csr)) == HV_OK;
 	if (ok) {
 		memcpy(req->join_token, n->conf.join_token, sizeof(req->join_token));
 		memcpy(req->hostname, n->conf.hostname, sizeof(req->hostname));
-		uuid_to_text(info.machine_id, req->machine_id);
-		report_node(&info, n->conf.hostname, &req->node);
+		uuid_to_text(machine_id, req->machine_id);
 		req->has_node = true;
 		schema_encode(&enroll_request_schema, req, NULL, o);
 	}

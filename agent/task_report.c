@@ -61,6 +61,8 @@ static void accepted(struct node *n, const char *json, size_t len)
 		return;
 	}
 	wall_set(reply.time_ms, WALL_CONTROLLER);
+	n->last_report_accepted = n->nr_reports_sent;
+	n->trouble[0] = 0;
 	usage_acked(&n->usage, sent_usage_seq);
 	forget_events(n);
 	if (!n->knows_event_seq)
@@ -90,6 +92,7 @@ static void refused(struct node *n, const struct client_result *result)
 		error_describe(result->status, result->body, result->body_len, text, sizeof(text));
 	if (strcmp(text, last_text) != 0)
 		log_warn("report", "%s", text);
+	snprintf(n->trouble, sizeof(n->trouble), "report: %.150s", text);
 	snprintf(last_text, sizeof(last_text), "%s", text);
 	n->report_urgent = true;
 	pace_fail(&n->report_pace);
@@ -140,7 +143,7 @@ static void fill(struct node *n, struct draft *d)
 	memcpy(r->boot_id, n->boot_id, sizeof(r->boot_id));
 	r->applied_generation = n->memory.generation;
 	r->has_lease = net_lease(&r->lease);
-	r->has_node = node_describe(n, &r->node);
+	r->has_node = node_describe(n, &r->node, NULL);
 	if (n->has_desired) {
 		nr = sync_report(&n->memory, &n->desired, &n->actual, node_uptime_ns(n),
 				 images_reason, &n->images, d->vms, PROTO_VMS_MAX);
@@ -193,6 +196,7 @@ bool task_report(struct node *n)
 		pace_fail(&n->report_pace);
 		return false;
 	}
+	n->nr_reports_sent++;
 	pace_wait(&n->report_pace, FIRST_PACE_MS);
 	client_send(&n->report_client, &req, node_now_ms());
 	return true;

@@ -72,6 +72,28 @@ static enum hv_err node_info(struct call *call)
 	return control_put(call, &info, sizeof(info));
 }
 
+static enum hv_err nic_list(struct call *call)
+{
+	struct ctl_nic_info list[CTL_NODE_NICS_MAX];
+	uint32_t nr;
+
+	memset(list, 0, sizeof(list));
+	nr = control.setup.ops->nics(list, CTL_NODE_NICS_MAX);
+	call->reply->value0 = nr;
+	return control_put(call, list, nr * sizeof(list[0]));
+}
+
+static enum hv_err disk_list(struct call *call)
+{
+	static struct ctl_disk_info list[CTL_NODE_DISKS_MAX]; /* under the control queue's lock */
+	uint32_t nr;
+
+	memset(list, 0, sizeof(list));
+	nr = control.setup.ops->disks(list, CTL_NODE_DISKS_MAX);
+	call->reply->value0 = nr;
+	return control_put(call, list, nr * sizeof(list[0]));
+}
+
 static enum hv_err config_read(struct call *call)
 {
 	uint64_t offset = call->req->arg0, len = control.setup.config_len;
@@ -239,6 +261,8 @@ static const struct {
 	[CTL_STORE_WRITE] = {"store_write", store_write, ONE_ARG, 0, CTL_STORE_MAX},
 	[CTL_LOG_WRITE] = {"log_write", log_write, ONE_ARG, 1, LOG_TEXT_MAX},
 	[CTL_NODE_POWER] = {"node_power", node_power, ONE_ARG, 0, 0},
+	[CTL_NIC_LIST] = {"nic_list", nic_list, NO_ARGS, 0, 0},
+	[CTL_DISK_LIST] = {"disk_list", disk_list, NO_ARGS, 0, 0},
 
 	[CTL_IMAGE_CREATE] = {"image_create", control_image_create, ONE_ARG, 32, 32},
 	[CTL_IMAGE_WRITE] = {"image_write", control_image_write, TWO_ARGS, 1, CTL_DATA_MAX},

@@ -33,8 +33,10 @@ struct control_ops { /* each as the function of that name in vmm/vm.h, kernel/lo
 	void (*agent_alive)(void);
 	uint32_t (*agent_restarts)(void);
 
-	void (*node_info)(struct ctl_node_info *out); /* all but nr_vms */
-	void (*node_power)(bool is_off);	      /* returns only in tests */
+	void (*node_info)(struct ctl_node_info *out);		  /* all but nr_vms */
+	uint32_t (*nics)(struct ctl_nic_info *out, uint32_t cap); /* returns how many are filled */
+	uint32_t (*disks)(struct ctl_disk_info *out, uint32_t cap);
+	void (*node_power)(bool is_off); /* returns only in tests */
 	uint64_t (*now_ns)(void);
 	uint64_t (*wall_s)(void);
 	uint64_t (*tsc_khz)(void);

@@ -29,7 +29,9 @@
 #define CTL_DATA_MAX	   65536u /* bytes behind one request or reply */
 #define CTL_NAME_MAX	   64u	  /* with the closing zero */
 #define CTL_CMDLINE_MAX	   2048u
-#define CTL_NICS_MAX	   4u
+#define CTL_NICS_MAX	   4u /* of a VM */
+#define CTL_NODE_NICS_MAX  8u
+#define CTL_NODE_DISKS_MAX 32u
 #define CTL_VCPUS_MAX	   32u
 #define CTL_VMS_MAX	   256u
 #define CTL_IMAGES_MAX	   64u
@@ -75,7 +77,8 @@ enum ctl_command {
 		       HV_EPROTO: the signature is not the operator's; HV_ENOTSUP: booted
 		       from something without slots, or no key to check with */
 	CTL_UPDATE_TRY =
-		26, /* reboot, once, into the slot that was installed. HV_EBUSY: is not whole */
+		26, /* arg0 attempt, kept on the disk: reboot, once, into the slot that was
+		       installed. HV_EBUSY: it is not whole, or was tried and not found healthy */
 	CTL_UPDATE_COMMIT =
 		27, /* the running slot is healthy: boot it from now on. HV_EEXIST: is so */
 
@@ -156,12 +159,6 @@ struct ctl_node_info {
 	uint64_t mem_total, mem_free, mem_kernel; /* bytes */
 	uint64_t uptime_ns, idle_ns;		  /* idle: summed over CPUs */
 	uint32_t nr_nics, nr_disks, nr_vms, reserved;
-	struct {
-		char driver[16], location[16];
-		uint8_t mac[6], link_up, reserved;
-		uint32_t speed_mbps, reserved2;
-		uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets;
-	} nics[4];
 	char firmware[64]; /* "UEFI", "BIOS" or "none", and its vendor and version where SMBIOS says
 			    */
 	char machine[96];  /* manufacturer and product */
@@ -230,6 +227,7 @@ struct ctl_update_status {
 	uint32_t running;      /* 0 is slot A, 1 is B */
 	uint32_t is_trial;     /* the running one was not committed yet */
 	uint32_t trial_left_s; /* and the node reboots into the other when this has passed */
+	uint64_t attempt;      /* CTL_UPDATE_TRY's, of the last one on this disk; 0: none */
 	char disk[16];
 	struct {
 		uint32_t state; /* enum ctl_slot_state */
@@ -240,7 +238,7 @@ struct ctl_update_status {
 	} slots[2];
 	char error[96]; /* of the last installation; empty: it was well */
 };
-_Static_assert(sizeof(struct ctl_update_status) == 368, "control ABI");
+_Static_assert(sizeof(struct ctl_update_status) == 376, "control ABI");
 
 struct ctl_image_info {
 	uint32_t handle;

@@ -37,6 +37,8 @@ const struct control_ops control_machine = {
 	.agent_restarts = agent_vm_nr_restarts,
 
 	.node_info = node_info_read,
+	.nics = node_nics_read,
+	.disks = node_disks_read,
 	.node_power = node_power,
 	.now_ns = time_now_ns,
 	.wall_s = time_wall_s,

@@ -37,7 +37,7 @@ pure-y += vmm/cpuid.c
 # the control queue's commands, and what they are about
 control-pure := vmm/control.c vmm/control_vm.c vmm/control_check.c vmm/control_image.c vmm/registry.c \
         vmm/images.c vmm/console.c
-kernel-y += $(control-pure) vmm/control_machine.c vmm/node_info.c
+kernel-y += $(control-pure) vmm/control_machine.c vmm/node_info.c vmm/node_devices.c
 pure-y += $(control-pure)
 kernel-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c vmm/vmx/vmx_check_seg.c
 pure-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c vmm/vmx/vmx_check_seg.c

@@ -5,6 +5,7 @@
 #include "drivers/nic.h"
 #include "kernel/cpu.h"
 #include "kernel/cpu_hw.h"
+#include "kernel/cpu_words.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
@@ -18,9 +19,14 @@
 
 static struct { /* fixed after node_info_init() */
 	char cpu_model[64];
+	char cpu_features[512];
 	uint8_t machine_id[16];
+	char firmware[64], machine[96];
 	const char *mitigations, *boot_protocol;
 } identity;
+
+static const char *const firmware_names[] = {
+	[FIRMWARE_BIOS] = "BIOS", [FIRMWARE_UEFI] = "UEFI", [FIRMWARE_NONE] = "none"};
 
 #define FNV_BASIS 0xcbf29ce484222325ull
 #define FNV_PRIME 0x00000100000001b3ull
@@ -51,15 +57,17 @@ static void read_cpu_model(char *out, size_t cap)
 	fmt(out, cap, "%s", from);
 }
 
-static bool read_smbios_uuid(uint8_t uuid[16])
+static struct cpu_word_regs read_cpuid(uint32_t leaf, uint32_t subleaf)
 {
-	const uint8_t *area = paging_map_firmware(SMBIOS_AREA_HPA, SMBIOS_AREA_BYTES), *table;
-	struct smbios_entry entry;
+	struct cpuid_regs r = cpuid_if_present(leaf, subleaf);
 
-	if (!area || !smbios_find(area, SMBIOS_AREA_BYTES, &entry))
-		return false;
-	table = paging_map_firmware(entry.table_hpa, entry.table_bytes);
-	return table && smbios_uuid(table, entry.table_bytes, uuid);
+	return (struct cpu_word_regs){r.eax, r.ebx, r.ecx, r.edx};
+}
+
+static const void *map_firmware(void *arg, uint64_t hpa, uint64_t len_bytes)
+{
+	(void)arg;
+	return paging_map_firmware(hpa, len_bytes);
 }
 
 /* A made-up UUID (version 8 of RFC 9562) from the cards' addresses, which stay with the machine. */
@@ -77,31 +85,38 @@ static void make_machine_id(uint8_t id[16])
 	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
 }
 
+/* Words with one space between them, without those that firmware leaves empty. */
+static void join(char *out, size_t cap, const char *first, const char *second, const char *third)
+{
+	const char *const words[] = {first, second, third};
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words) && len < cap; i++)
+		if (words[i][0] != '\0')
+			len += fmt(out + len, cap - len, "%s%s", len > 0 ? " " : "", words[i]);
+}
+
+static void read_smbios(void)
+{
+	struct smbios_info smbios;
+
+	(void)smbios_read(boot_info.smbios_hpa, map_firmware, NULL, &smbios);
+	join(identity.firmware, sizeof(identity.firmware), firmware_names[boot_info.firmware],
+	     smbios.bios_vendor, smbios.bios_version);
+	join(identity.machine, sizeof(identity.machine), smbios.manufacturer, smbios.product, "");
+	if (smbios.has_uuid)
+		memcpy(identity.machine_id, smbios.uuid, sizeof(identity.machine_id));
+	else
+		make_machine_id(identity.machine_id);
+}
+
 void node_info_init(const char *boot_protocol)
 {
 	identity.boot_protocol = boot_protocol;
 	identity.mitigations = mitigations_text();
 	read_cpu_model(identity.cpu_model, sizeof(identity.cpu_model));
-	if (!read_smbios_uuid(identity.machine_id))
-		make_machine_id(identity.machine_id);
-}
-
-static void read_nics(struct ctl_node_info *out)
-{
-	out->nr_nics = MIN(nic_count(), (uint32_t)ARRAY_SIZE(out->nics));
-	for (uint32_t i = 0; i < out->nr_nics; i++) {
-		const struct nic *nic = nic_at(i);
-
-		fmt(out->nics[i].driver, sizeof(out->nics[i].driver), "%s", nic->ops->driver);
-		fmt(out->nics[i].location, sizeof(out->nics[i].location), "%s", nic->location);
-		memcpy(out->nics[i].mac, nic->mac, sizeof(out->nics[i].mac));
-		out->nics[i].link_up = nic->is_link_up;
-		out->nics[i].speed_mbps = nic->speed_mbps;
-		out->nics[i].rx_bytes = nic->counters.rx_bytes;
-		out->nics[i].tx_bytes = nic->counters.tx_bytes;
-		out->nics[i].rx_packets = nic->counters.rx_packets;
-		out->nics[i].tx_packets = nic->counters.tx_packets;
-	}
+	cpu_words(read_cpuid, identity.cpu_features, sizeof(identity.cpu_features));
+	read_smbios();
 }
 
 static uint64_t idle_ns(void)
@@ -132,7 +147,10 @@ void node_info_read(struct ctl_node_info *out)
 	out->mem_kernel = kmem_in_use();
 	out->uptime_ns = time_now_ns();
 	out->idle_ns = idle_ns();
-	read_nics(out);
+	out->nr_nics = nic_count();
+	fmt(out->cpu_features, sizeof(out->cpu_features), "%s", identity.cpu_features);
+	fmt(out->firmware, sizeof(out->firmware), "%s", identity.firmware);
+	fmt(out->machine, sizeof(out->machine), "%s", identity.machine);
 }
 
 void control_agent_mac(uint8_t mac[6])

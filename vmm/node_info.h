@@ -13,6 +13,11 @@
  */
 void node_info_init(const char *boot_protocol);
 
+/* What is plugged in, each up to cap; they return how many were filled. out is zero before. Any
+ * CPU. */
+uint32_t node_nics_read(struct ctl_nic_info *out, uint32_t cap);
+uint32_t node_disks_read(struct ctl_disk_info *out, uint32_t cap);
+
 /* node_info_read - all but nr_vms; out is zero before. Any CPU, no lock held. */
 void node_info_read(struct ctl_node_info *out);
 

@@ -130,6 +130,11 @@ static bool is_sha256(const char *text, size_t len)
 	return len == SHA256_TEXT_MAX - 1 && all_hex(text, len);
 }
 
+static bool is_signature(const char *text, size_t len)
+{
+	return len == SIGNATURE_TEXT_MAX - 1 && all_hex(text, len);
+}
+
 static const struct {
 	bool (*matches)(const char *text, size_t len);
 	const char *description;
@@ -143,6 +148,8 @@ static const struct {
 	[FORM_ID] = {is_id, "an id: a prefix, '_' and 16 hexadecimal digits"},
 	[FORM_SECRET] = {is_secret, "a token as it was given out, 68 characters"},
 	[FORM_WORD] = {is_word, "a word of letters, digits, '.', '_' and '-'"},
+	[FORM_SIGNATURE] = {is_signature,
+			    "a signature on P-256: 128 hexadecimal digits in lower case"},
 };
 
 bool form_matches(enum form form, const char *text, size_t len_bytes)

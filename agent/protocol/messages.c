@@ -17,10 +17,61 @@ static const struct field node_nic_fields[] = {
 	FIELD_STRING(struct node_nic, name, FORM_WORD, NEEDED),
 	FIELD_STRING(struct node_nic, mac, FORM_MAC, NEEDED),
 	FIELD_STRING(struct node_nic, driver, FORM_WORD, OPTIONAL),
+	FIELD_STRING(struct node_nic, location, FORM_TEXT, OPTIONAL),
 	FIELD_BOOL(struct node_nic, link, OPTIONAL),
+	FIELD_BOOL(struct node_nic, uplink, OPTIONAL),
 	FIELD_UINT(struct node_nic, speed_mbps, 0, 1000000, OPTIONAL),
+	FIELD_UINT(struct node_nic, mtu, 0, 65535, OPTIONAL),
+	FIELD_UINT(struct node_nic, queues, 0, 4096, OPTIONAL),
+	FIELD_STRING(struct node_nic, offloads, FORM_TEXT, OPTIONAL),
+	FIELD_U64(struct node_nic, rx_bytes, PROTO_COUNTER_MAX, OPTIONAL),
+	FIELD_U64(struct node_nic, tx_bytes, PROTO_COUNTER_MAX, OPTIONAL),
+	FIELD_U64(struct node_nic, rx_dropped, PROTO_COUNTER_MAX, OPTIONAL),
+	FIELD_U64(struct node_nic, tx_dropped, PROTO_COUNTER_MAX, OPTIONAL),
 };
 static const struct schema node_nic_schema = SCHEMA(struct node_nic, node_nic_fields);
+
+const char *const disk_health_names[DISK_HEALTHS] = {
+	[DISK_HEALTH_UNKNOWN] = "unknown",
+	[DISK_HEALTH_GOOD] = "good",
+	[DISK_HEALTH_FAILING] = "failing",
+	[DISK_HEALTH_GONE] = "gone",
+};
+
+static const struct field node_disk_fields[] = {
+	FIELD_STRING(struct node_disk, name, FORM_WORD, NEEDED),
+	FIELD_STRING(struct node_disk, driver, FORM_WORD, OPTIONAL),
+	FIELD_STRING(struct node_disk, location, FORM_TEXT, OPTIONAL),
+	FIELD_STRING(struct node_disk, model, FORM_TEXT, OPTIONAL),
+	FIELD_STRING(struct node_disk, serial, FORM_TEXT, OPTIONAL),
+	FIELD_U64(struct node_disk, size, PROTO_COUNTER_MAX, NEEDED),
+	FIELD_UINT(struct node_disk, sector_bytes, 0, 65536, OPTIONAL),
+	FIELD_ENUM(struct node_disk, health, disk_health_names, DISK_HEALTHS, OPTIONAL),
+	FIELD_BOOL(struct node_disk, boot, OPTIONAL),
+	FIELD_BOOL(struct node_disk, rotational, OPTIONAL),
+	FIELD_UINT(struct node_disk, temperature_c, 0, 1000, OPTIONAL),
+	FIELD_UINT(struct node_disk, used_percent, 0, 255, OPTIONAL),
+	FIELD_U64(struct node_disk, power_on_hours, PROTO_COUNTER_MAX, OPTIONAL),
+	FIELD_U64(struct node_disk, media_errors, PROTO_COUNTER_MAX, OPTIONAL),
+	FIELD_U64(struct node_disk, errors, PROTO_COUNTER_MAX, OPTIONAL),
+};
+static const struct schema node_disk_schema = SCHEMA(struct node_disk, node_disk_fields);
+
+const char *const update_state_names[UPDATE_STATES] = {
+	[UPDATE_NONE] = "none",		  [UPDATE_UNSUPPORTED] = "unsupported",
+	[UPDATE_FETCHING] = "fetching",	  [UPDATE_INSTALLING] = "installing",
+	[UPDATE_REBOOTING] = "rebooting", [UPDATE_TRIAL] = "trial",
+	[UPDATE_DONE] = "done",		  [UPDATE_FAILED] = "failed",
+};
+
+static const struct field node_update_fields[] = {
+	FIELD_ENUM(struct node_update, state, update_state_names, UPDATE_STATES, NEEDED),
+	FIELD_STRING(struct node_update, slot, FORM_WORD, OPTIONAL),
+	FIELD_STRING(struct node_update, version, FORM_TEXT, OPTIONAL),
+	FIELD_U64(struct node_update, attempt, PROTO_COUNTER_MAX, OPTIONAL),
+	FIELD_STRING(struct node_update, error, FORM_TEXT, OPTIONAL),
+};
+static const struct schema node_update_schema = SCHEMA(struct node_update, node_update_fields);
 
 static const struct field node_info_fields[] = {
 	FIELD_STRING(struct node_info, version, FORM_TEXT, OPTIONAL),
@@ -33,7 +84,12 @@ static const struct field node_info_fields[] = {
 	FIELD_NUM(struct node_info, free_memory_mib, 1ull << 32, OPTIONAL),
 	FIELD_NUM(struct node_info, uptime_ms, 1ull << 52, OPTIONAL),
 	FIELD_ROWS(struct node_info, nics, nr_nics, &node_nic_schema, OPTIONAL),
+	FIELD_ROWS(struct node_info, disks, nr_disks, &node_disk_schema, OPTIONAL),
 	FIELD_STRINGS(struct node_info, mitigations, nr_mitigations, FORM_TEXT, OPTIONAL),
+	FIELD_STRINGS(struct node_info, cpu_features, nr_cpu_features, FORM_WORD, OPTIONAL),
+	FIELD_STRING(struct node_info, firmware, FORM_TEXT, OPTIONAL),
+	FIELD_STRING(struct node_info, machine, FORM_TEXT, OPTIONAL),
+	FIELD_OBJECT(struct node_info, update, has_update, &node_update_schema, OPTIONAL),
 };
 const struct schema node_info_schema = SCHEMA(struct node_info, node_info_fields);
 
@@ -134,6 +190,16 @@ static const struct field desired_vm_fields[] = {
 };
 static const struct schema desired_vm_schema = SCHEMA(struct desired_vm, desired_vm_fields);
 
+static const struct field desired_update_fields[] = {
+	FIELD_STRING(struct desired_update, version, FORM_TEXT, NEEDED),
+	FIELD_STRING(struct desired_update, sha256, FORM_SHA256, NEEDED),
+	FIELD_U64(struct desired_update, size, PROTO_COUNTER_MAX, NEEDED),
+	FIELD_STRING(struct desired_update, signature, FORM_SIGNATURE, NEEDED),
+	FIELD_U64(struct desired_update, attempt, PROTO_COUNTER_MAX, NEEDED),
+};
+static const struct schema desired_update_schema =
+	SCHEMA(struct desired_update, desired_update_fields);
+
 static const struct field desired_fields[] = {
 	FIELD_STRING(struct desired, node_id, FORM_ID, NEEDED),
 	FIELD_U64(struct desired, generation, PROTO_COUNTER_MAX, NEEDED),
@@ -141,6 +207,7 @@ static const struct field desired_fields[] = {
 	FIELD_U64(struct desired, time_ms, PROTO_COUNTER_MAX, NEEDED),
 	FIELD_UINT(struct desired, report_interval_ms, 100, 3600000, NEEDED),
 	FIELD_STRINGS(struct desired, approved_ca, nr_approved_ca, FORM_SHA256, OPTIONAL),
+	FIELD_OBJECT(struct desired, update, has_update, &desired_update_schema, OPTIONAL),
 	FIELD_LIST(struct desired, images, &desired_image_schema, OPTIONAL),
 	FIELD_LIST(struct desired, vms, &desired_vm_schema, NEEDED),
 };
@@ -176,6 +243,13 @@ enum proto_status message_check_desired(const struct desired *desired, const cha
 		snprintf(err->field, sizeof(err->field), "node_id");
 		snprintf(err->message, sizeof(err->message),
 			 "the desired state is for node %s, this is %s", desired->node_id, node_id);
+		return err->status;
+	}
+	if (desired->has_update && !image_is_listed(desired, desired->update.sha256)) {
+		err->status = PROTO_INVALID;
+		snprintf(err->field, sizeof(err->field), "update.sha256");
+		snprintf(err->message, sizeof(err->message),
+			 "'update.sha256' is not among the images");
 		return err->status;
 	}
 	for (uint32_t i = 0; i < desired->vms.nr; i++) {

@@ -26,6 +26,7 @@
 #define PROTO_EVENTS_MAX     32u
 #define PROTO_VM_NICS_MAX    4u
 #define PROTO_NODE_NICS_MAX  16u
+#define PROTO_NODE_DISKS_MAX 32u
 #define PROTO_COUNTER_MAX    ((uint64_t)INT64_MAX)
 #define PROTO_WAIT_MAX_S     50u
 #define PROTO_JSON_MAX	     1048576u /* bytes of one JSON body */
@@ -37,8 +38,59 @@ struct node_nic {
 	char name[16];
 	char mac[MAC_TEXT_MAX];
 	char driver[16];
+	char location[16];
 	bool link;
-	uint32_t speed_mbps;
+	bool uplink; /* the one through which the node talks */
+	uint32_t speed_mbps, mtu, queues;
+	char offloads[48]; /* words divided by spaces */
+	uint64_t rx_bytes, tx_bytes, rx_dropped, tx_dropped;
+};
+
+enum disk_health {
+	DISK_HEALTH_UNKNOWN,
+	DISK_HEALTH_GOOD,
+	DISK_HEALTH_FAILING,
+	DISK_HEALTH_GONE,
+	DISK_HEALTHS
+};
+extern const char *const disk_health_names[DISK_HEALTHS];
+
+struct node_disk {
+	char name[16];
+	char driver[16];
+	char location[16];
+	char model[48], serial[48];
+	uint64_t size; /* bytes */
+	uint32_t sector_bytes;
+	enum disk_health health;
+	bool boot; /* the node's software is on it */
+	bool rotational;
+	uint32_t temperature_c; /* 0: unknown, or below */
+	uint32_t used_percent;	/* of its promised endurance */
+	uint64_t power_on_hours, media_errors, errors;
+};
+
+/* How far an update of the node's software has come. */
+enum update_state {
+	UPDATE_NONE,	    /* none is wanted */
+	UPDATE_UNSUPPORTED, /* booted from something without slots, or without a release key */
+	UPDATE_FETCHING,
+	UPDATE_INSTALLING,
+	UPDATE_REBOOTING,
+	UPDATE_TRIAL, /* runs, and has not been found healthy yet */
+	UPDATE_DONE,
+	UPDATE_FAILED,
+	UPDATE_STATES
+};
+extern const char *const update_state_names[UPDATE_STATES];
+
+struct node_update {
+	enum update_state state;
+	char slot[4]; /* "a" or "b": the one that runs; empty: booted from something without slots
+		       */
+	char version[64]; /* the one wanted */
+	uint64_t attempt; /* desired_update's */
+	char error[128];
 };
 
 struct node_info {
@@ -49,9 +101,14 @@ struct node_info {
 	uint32_t cpus;
 	uint64_t memory_mib, guest_memory_mib, free_memory_mib;
 	uint64_t uptime_ms;
-	uint32_t nr_nics, nr_mitigations;
+	uint32_t nr_nics, nr_disks, nr_mitigations, nr_cpu_features;
 	struct node_nic nics[PROTO_NODE_NICS_MAX];
+	struct node_disk disks[PROTO_NODE_DISKS_MAX];
 	char mitigations[32][32];
+	char cpu_features[64][24];
+	char firmware[64], machine[96];
+	bool has_update;
+	struct node_update update;
 };
 
 struct node_lease {
@@ -139,6 +196,15 @@ struct desired_vm {
 	struct desired_console console;
 };
 
+/* The software that the node shall run; its bytes are among the images. */
+struct desired_update {
+	char version[64];
+	char sha256[SHA256_TEXT_MAX];
+	uint64_t size;
+	char signature[SIGNATURE_TEXT_MAX]; /* struct ctl_update_manifest's, as text */
+	uint64_t attempt; /* from 1: grows when a person wants it tried once more */
+};
+
 struct desired {
 	char node_id[ID_TEXT_MAX];
 	uint64_t generation;
@@ -147,6 +213,8 @@ struct desired {
 	uint32_t report_interval_ms;
 	uint32_t nr_approved_ca;
 	char approved_ca[4][SHA256_TEXT_MAX];
+	bool has_update;
+	struct desired_update update;
 	struct proto_list images; /* struct desired_image */
 	struct proto_list vms;	  /* struct desired_vm */
 };

@@ -177,16 +177,22 @@ static enum hv_err node_info(struct control_io *io)
 				  .mem_total = 2048 * MIB,
 				  .mem_free = 1800 * MIB,
 				  .mem_kernel = 64 * MIB,
-				  .nr_nics = 1,
 				  .uptime_ns = uptime_ns()};
 
-	strcpy(n.nics[0].driver, "e1000");
-	strcpy(n.nics[0].location, "00:03.0");
-	memcpy(n.nics[0].mac, "\x52\x54\x00\x12\x34\x56", 6);
-	n.nics[0].link_up = 1;
-	n.nics[0].speed_mbps = 1000;
 	n.nr_vms = node->nr_vms;
 	return answer(io, &n, sizeof(n));
+}
+
+static enum hv_err nic_list(struct control_io *io)
+{
+	static const struct ctl_nic_info nic = {.driver = "e1000",
+						.location = "00:03.0",
+						.mac = {0x52, 0x54, 0, 0x12, 0x34, 0x56},
+						.link_up = 1,
+						.speed_mbps = 1000};
+
+	io->value0 = 1;
+	return answer(io, &nic, sizeof(nic));
 }
 
 static enum hv_err config_read(struct control_io *io)
@@ -534,6 +540,7 @@ static enum hv_err (*const commands[])(struct control_io *io) = {
 	[CTL_HELLO] = hello,
 	[CTL_HEARTBEAT] = nothing,
 	[CTL_NODE_INFO] = node_info,
+	[CTL_NIC_LIST] = nic_list,
 	[CTL_CONFIG_READ] = config_read,
 	[CTL_RANDOM] = random_bytes,
 	[CTL_STORE_READ] = store_read,

@@ -54,16 +54,15 @@ static void describes_the_node(void **state)
 				     .mem_total = 1024 * MIB,
 				     .mem_kernel = 24 * MIB,
 				     .mem_free = 640 * MIB,
-				     .nr_nics = 1,
 				     .uptime_ns = 5 * NSEC_PER_SEC,
 				     .mitigations = " ibpb  l1d-flush "};
 	struct node_info node;
 
 	(void)state;
 	memset(info.cpu_model, 'x', sizeof(info.cpu_model)); /* no closing zero */
-	memcpy(info.nics[0].mac, "\x52\x54\x00\xab\xcd\xef", 6);
-	strcpy(info.nics[0].driver, "e1000");
-	info.nics[0].link_up = 1;
+	memset(info.machine, 'y', sizeof(info.machine));
+	strcpy(info.firmware, "UEFI");
+	strcpy(info.cpu_features, "svm aes avx2");
 	report_node(&info, "host1", &node);
 	assert_string_equal(node.version, "0.1");
 	assert_string_equal(node.hostname, "host1");
@@ -75,21 +74,67 @@ static void describes_the_node(void **state)
 	assert_int_equal(node.nr_mitigations, 2);
 	assert_string_equal(node.mitigations[0], "ibpb");
 	assert_string_equal(node.mitigations[1], "l1d-flush");
-	assert_int_equal(node.nr_nics, 1);
+	assert_int_equal(node.nr_cpu_features, 3);
+	assert_string_equal(node.cpu_features[2], "avx2");
+	assert_string_equal(node.firmware, "UEFI");
+	assert_int_equal(strlen(node.machine), sizeof(node.machine) - 1);
+	assert_int_equal(node.nr_nics, 0);
+}
+
+static void describes_what_is_plugged_in(void **state)
+{
+	struct ctl_nic_info nics[2] = {{.driver = "e1000",
+					.location = "00:03.0",
+					.mac = {0x52, 0x54, 0, 0xab, 0xcd, 0xef},
+					.link_up = 1,
+					.speed_mbps = 1000,
+					.offloads = "tx-csum tso4",
+					.rx_dropped = 3},
+				       {.driver = "igb"}};
+	struct ctl_disk_info disks[2] = {{.name = "nvme0n1",
+					  .size_bytes = 1ull << 40,
+					  .health = CTL_DISK_FAILING,
+					  .temperature_c = -3,
+					  .used_percent = 1000,
+					  .is_boot_disk = 1},
+					 {.health = 77}};
+	struct node_info node = {0};
+
+	(void)state;
+	memset(disks[1].model, 'm', sizeof(disks[1].model));
+	report_nics(nics, 2, &node);
+	report_disks(disks, 2, &node);
+	assert_int_equal(node.nr_nics, 2);
 	assert_string_equal(node.nics[0].name, "net0");
 	assert_string_equal(node.nics[0].mac, "52:54:00:ab:cd:ef");
 	assert_true(node.nics[0].link);
+	assert_string_equal(node.nics[0].offloads, "tx-csum tso4");
+	assert_int_equal(node.nics[0].rx_dropped, 3);
+	assert_string_equal(node.nics[1].name, "net1");
+	assert_int_equal(node.nr_disks, 2);
+	assert_int_equal(node.disks[0].size, 1ull << 40);
+	assert_int_equal(node.disks[0].health, DISK_HEALTH_FAILING);
+	assert_int_equal(node.disks[0].temperature_c, 0);
+	assert_int_equal(node.disks[0].used_percent, 255);
+	assert_true(node.disks[0].boot);
+	assert_int_equal(node.disks[1].health, DISK_HEALTH_UNKNOWN);
+	assert_int_equal(strlen(node.disks[1].model), sizeof(node.disks[1].model) - 1);
 }
 
 static void bounds_what_the_kernel_counts(void **state)
 {
-	struct ctl_node_info info = {.nr_nics = 1000};
+	struct ctl_node_info info = {0};
+	static struct ctl_nic_info nics[100];
+	static struct ctl_disk_info disks[100];
 	struct node_info node;
 
 	(void)state;
 	memset(info.mitigations, 'a', sizeof(info.mitigations));
 	report_node(&info, "", &node);
-	assert_int_equal(node.nr_nics, 4);
+	report_nics(nics, 100, &node);
+	report_disks(disks, 100, &node);
+	assert_int_equal(node.nr_nics, PROTO_NODE_NICS_MAX);
+	assert_int_equal(node.nr_disks, PROTO_NODE_DISKS_MAX);
 	assert_int_equal(node.nr_mitigations, 1);
 	assert_int_equal(strlen(node.mitigations[0]), sizeof(node.mitigations[0]) - 1);
 }
@@ -100,6 +145,7 @@ int main(void)
 		cmocka_unit_test(writes_and_reads_uuids),
 		cmocka_unit_test(reads_macs_and_hex),
 		cmocka_unit_test(describes_the_node),
+		cmocka_unit_test(describes_what_is_plugged_in),
 		cmocka_unit_test(bounds_what_the_kernel_counts),
 	};
 

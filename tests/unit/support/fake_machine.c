@@ -142,6 +142,26 @@ static void node_info(struct ctl_node_info *out)
 	out->nr_cpus = 2;
 }
 
+static uint32_t nics(struct ctl_nic_info *out, uint32_t cap)
+{
+	if (cap < 2)
+		abort();
+	strcpy(out[0].driver, "e1000");
+	out[0].link_up = 1;
+	strcpy(out[1].driver, "igb");
+	return 2;
+}
+
+static uint32_t disks(struct ctl_disk_info *out, uint32_t cap)
+{
+	if (cap < 1)
+		abort();
+	strcpy(out[0].name, "nvme0n1");
+	out[0].size_bytes = 1ull << 40;
+	out[0].health = CTL_DISK_GOOD;
+	return 1;
+}
+
 static void node_power(bool is_off)
 {
 	fake_machine.nr_power++;
@@ -195,6 +215,8 @@ const struct control_ops fake_machine_ops = {
 	.agent_alive = agent_alive,
 	.agent_restarts = agent_restarts,
 	.node_info = node_info,
+	.nics = nics,
+	.disks = disks,
 	.node_power = node_power,
 	.now_ns = now_ns,
 	.wall_s = wall_s,

@@ -80,7 +80,7 @@ static void refuses_another_version_and_unknown_commands(void **state)
 	assert_int_equal(reply.tag, 9);
 	assert_string_equal(reply.message, "version: 3, this kernel speaks 2");
 	assert_int_equal(ask(0, 0, 0), HV_ENOTSUP);
-	assert_int_equal(ask(11, 0, 0), HV_ENOTSUP);
+	assert_int_equal(ask(15, 0, 0), HV_ENOTSUP);
 	assert_int_equal(ask(64, 0, 0), HV_ENOTSUP);
 	assert_int_equal(ask(UINT32_MAX, 0, 0), HV_ENOTSUP);
 	assert_string_equal(reply.message, "command: 4294967295 is unknown");
@@ -150,6 +150,27 @@ static void says_hello(void **state)
 	assert_int_equal(hello.uptime_ns, 77);
 	assert_int_equal(hello.config_len, sizeof(config_file) - 1);
 	assert_int_equal(hello.tsc_khz, 2500000);
+}
+
+static void lists_what_is_plugged_in(void **state)
+{
+	struct ctl_nic_info nics[2];
+	struct ctl_disk_info disk;
+
+	(void)state;
+	assert_int_equal(ask(CTL_NIC_LIST, 0, 0), HV_OK);
+	assert_int_equal(reply.value0, 2);
+	assert_int_equal(reply.data_len, sizeof(nics));
+	memcpy(nics, out, sizeof(nics));
+	assert_string_equal(nics[1].driver, "igb");
+	assert_int_equal(nics[1].link_up, 0);
+	assert_int_equal(ask(CTL_DISK_LIST, 0, 0), HV_OK);
+	assert_int_equal(reply.value0, 1);
+	assert_int_equal(reply.data_len, sizeof(disk));
+	memcpy(&disk, out, sizeof(disk));
+	assert_string_equal(disk.name, "nvme0n1");
+	assert_int_equal(disk.health, CTL_DISK_GOOD);
+	assert_int_equal(ask(CTL_DISK_LIST, 1, 0), HV_EINVAL);
 }
 
 static void reads_the_configuration_in_pieces(void **state)
@@ -471,6 +492,7 @@ int main(void)
 		TEST(refuses_when_there_is_no_room_for_the_answer),
 		TEST(counts_every_request_as_a_sign_of_life),
 		TEST(says_hello),
+		TEST(lists_what_is_plugged_in),
 		TEST(reads_the_configuration_in_pieces),
 		TEST(gives_random_bytes_in_small_portions),
 		TEST(keeps_slots_whole),

@@ -3,10 +3,10 @@
  * What every disk offers to the layers above, whatever its hardware: asynchronous requests over
  * scatter-gather lists, each completed exactly once, with an honest status.
  *
- *   block_submit() ─► checked ─► ops->submit() ─► hardware ─► interrupt ─► block_complete() ─►
- * done() │           │ HV_EBUSY: no slot                        ▲ │           └─► waits here, in
- * order ──────────────────┤ a slot came free └─ each has a deadline ─► ops->poll() ─► ops->reset()
- * ─┘ tried again
+ *   block_submit() ──► checked ──► ops->submit() ──► hardware ──► block_complete() ──► done()
+ *                         ▲             │ HV_EBUSY: no slot            │
+ *                         │             ▼                              │ an error of the way there
+ *                         └──────── waits here, in order ◄─────────────┘
  *
  * What all disks share is in drivers/block.c: the checks, the queue of those that wait for a slot,
  * deadlines, what follows when one has passed (look whether an interrupt was lost; else reset the
@@ -35,6 +35,8 @@
 #define BLOCK_FLUSH_NS	   (30ull * 1000 * 1000 * 1000)
 #define BLOCK_RESET_NS	   (30ull * 1000 * 1000 * 1000) /* a reset that takes longer has failed */
 #define BLOCK_ATTEMPTS_MAX 3u /* how often one request is given to the hardware */
+#define BLOCK_TICK_NS	   (100ull * 1000 * 1000)  /* how often a busy disk is looked at */
+#define BLOCK_LATE_NS	   (1000ull * 1000 * 1000) /* older requests: was an interrupt lost? */
 
 struct block_dev;
 
@@ -66,6 +68,7 @@ struct block_request {
 	uint32_t attempts;
 	uint32_t slot; /* the driver's: its tag, command slot, identifier */
 	bool is_with_driver;
+	enum hv_err status; /* between block_finish() and block_end() */
 };
 
 /* What one request may be; the caller splits what is larger. */
@@ -98,15 +101,22 @@ struct block_ops {
 	 * nothing has happened. Anything else ends the request with it.
 	 */
 	enum hv_err (*submit)(struct block_dev *dev, struct block_request *req);
-	/* Complete what the hardware has finished, as an interrupt would. Any CPU; returns how
-	 * many. */
+	/* Complete what the hardware has finished, as an interrupt would; returns how many. Any
+	 * CPU, any state. */
 	uint32_t (*poll)(struct block_dev *dev);
 	/*
 	 * Stop the hardware so that no DMA of an outstanding request goes on, and start it again.
 	 * Never spins for more than a millisecond: it goes on by timers and ends, perhaps at once,
-	 * with block_reset_done(). Until then nothing is submitted.
+	 * with block_reset_done(). Until then nothing is submitted; a submit() that is under way on
+	 * another CPU answers HV_EBUSY.
 	 */
 	void (*reset)(struct block_dev *dev);
+	/*
+	 * The reset has failed or never ended: no DMA goes on after this (bus mastering off), and
+	 * the driver forgets all requests. All of them end with HV_ENOENT when it returns. May be
+	 * NULL when every reset ends in time, and a failed one leaves the disk without DMA.
+	 */
+	void (*abandon)(struct block_dev *dev);
 	/* Ask the disk for its health; dev->health is written when the answer comes. May be NULL.
 	 */
 	void (*ask_health)(struct block_dev *dev);
@@ -135,8 +145,13 @@ struct block_dev {
 	struct lock lock;
 	enum block_state state;
 	struct list waiting, outstanding;
+	uint32_t nr_submitting; /* CPUs inside ops->submit() */
+	bool is_pumping, pump_again;
+	bool is_reset_done; /* settled when nobody is inside ops->submit() */
+	bool is_ticking;    /* whoever set it sets the timer */
 	struct timer timer;
 	uint64_t reset_deadline_ns;
+	uint64_t refused_since_ns; /* HV_EBUSY although it has nothing to do; 0: no */
 };
 
 /* ---- for drivers ---- */
@@ -150,18 +165,42 @@ MUST_CHECK enum hv_err block_add(struct block_dev *dev);
  *
  * HV_OK ends it. HV_EIO ends it too: the disk has retried for longer than we would. HV_EBUSY: an
  * error of the way there (CRC, aborted by a reset): it is tried again, BLOCK_ATTEMPTS_MAX times.
+ *
+ * A request that was found finished may not be on its way to here on one CPU while another calls
+ * block_reset_done() or block_gone(), which end or repeat all that is outstanding. A driver whose
+ * interrupts and resets may meet in that way uses the pair below.
  */
 void block_complete(struct block_dev *dev, struct block_request *req, enum hv_err status);
 
-/* block_reset_done - after ops->reset(): HV_OK, and all it had is submitted again; else it is gone
+/*
+ * block_finish - block_complete() in two steps, the first under the driver's lock, together with
+ * taking the request out of its slot; block_end - the second, under no lock
+ *
+ * batch  list_init()ed by the caller; may take several requests of one disk
+ */
+void block_finish(struct block_dev *dev, struct block_request *req, enum hv_err status,
+		  struct list *batch);
+void block_end(struct block_dev *dev, struct list *batch);
+
+/* block_resetting - the driver itself has found that the hardware wants a reset, and has begun one,
+ * as by ops->reset(). Repeating it is harmless. */
+void block_resetting(struct block_dev *dev);
+
+/*
+ * block_reset_done - after ops->reset() or block_resetting(): HV_OK, and all it had is submitted
+ * again; else it is gone. The driver has forgotten all requests.
  */
 void block_reset_done(struct block_dev *dev, enum hv_err err);
 
-/* block_gone - it was pulled out, or will never answer again: no DMA goes on, all requests, now and
- * from now on, end with HV_ENOENT. Its struct stays. Any context; repeating it is harmless. */
+/* block_gone - it was pulled out, or will never answer again: no DMA goes on, the driver has
+ * forgotten its requests; all, now and from now on, end with HV_ENOENT. Its struct stays. Any
+ * context; repeating it is harmless. */
 void block_gone(struct block_dev *dev);
 
 /* ---- for those who use disks ---- */
+
+/* block_check - what block_submit() makes sure of first. Pure; the state is not looked at. */
+MUST_CHECK enum hv_err block_check(const struct block_dev *dev, const struct block_request *req);
 
 /*
  * block_submit - start a request; done() will be called, perhaps before this returns

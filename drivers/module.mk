@@ -2,5 +2,7 @@
 
 kernel-y += drivers/drivers.c drivers/nic.c drivers/dev_open.c drivers/dev_irqs.c
 pure-y   += drivers/dev_irqs.c
+kernel-y += drivers/block.c drivers/block_check.c
+pure-y   += drivers/block.c drivers/block_check.c
 kernel-y += drivers/e1000_ring.c drivers/e1000_hw.c
 pure-y   += drivers/e1000_ring.c

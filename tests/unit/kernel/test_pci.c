@@ -20,6 +20,16 @@ static struct function {
 static uint32_t nr_functions, nr_writes;
 static bool is_pulled_out; /* every read is all ones */
 
+/* What a function-level reset does, and how long it and what is before it take. */
+static struct {
+	uint32_t control, bit; /* where it is started */
+	uint64_t away_ns, pending_ns;
+	uint32_t pending_at;
+	uint64_t waited_ns;
+	bool is_away;
+	uint32_t nr;
+} flr;
+
 static struct function *function_at(struct pci_addr at)
 {
 	for (uint32_t i = 0; i < nr_functions; i++)
@@ -27,6 +37,27 @@ static struct function *function_at(struct pci_addr at)
 		    machine[i].at.fn == at.fn)
 			return &machine[i];
 	return NULL;
+}
+
+static void wait_ns(uint64_t ns)
+{
+	flr.waited_ns += ns;
+	if (flr.waited_ns >= flr.away_ns)
+		flr.is_away = false;
+	if (flr.pending_at && flr.waited_ns >= flr.pending_ns)
+		machine[0].reg[flr.pending_at] = 0;
+}
+
+/* As after power-on: everything that firmware wrote is lost. */
+static void start_flr(struct function *f)
+{
+	f->reg[flr.control] = f->reg[flr.control + 1] = 0;
+	memset(f->reg + PCI_REG_COMMAND, 0, 2);
+	memset(f->reg + PCI_REG_BAR0, 0, 24);
+	f->reg[PCI_REG_IRQ_LINE] = f->reg[PCI_REG_CACHE_LINE] = 0;
+	flr.waited_ns = 0;
+	flr.is_away = flr.away_ns > 0;
+	flr.nr++;
 }
 
 static uint32_t fake_read(void *arg, struct pci_addr at, uint32_t reg, uint32_t size)
@@ -37,7 +68,8 @@ static uint32_t fake_read(void *arg, struct pci_addr at, uint32_t reg, uint32_t 
 	(void)arg;
 	assert_true(reg + size <= 256 && reg % size == 0);
 	for (uint32_t i = 0; i < size; i++)
-		val |= (uint32_t)(f && !is_pulled_out ? f->reg[reg + i] : 0xff) << (8 * i);
+		val |= (uint32_t)(f && !is_pulled_out && !flr.is_away ? f->reg[reg + i] : 0xff)
+		       << (8 * i);
 	return val;
 }
 
@@ -53,6 +85,8 @@ static void fake_write(void *arg, struct pci_addr at, uint32_t reg, uint32_t siz
 
 		f->reg[reg + i] = (uint8_t)((f->reg[reg + i] & ~mask) | (byte & mask));
 	}
+	if (f && flr.bit && reg == flr.control && val & flr.bit)
+		start_flr(f);
 }
 
 static const struct pci_access fake = {.read = fake_read, .write = fake_write};
@@ -90,6 +124,7 @@ static int empty_machine(void **state)
 	(void)state;
 	nr_functions = nr_writes = 0;
 	is_pulled_out = false;
+	memset(&flr, 0, sizeof(flr));
 	return 0;
 }
 
@@ -312,6 +347,148 @@ static void fills_one_msix_entry_and_no_other(void **state)
 	assert_memory_equal(table, expected, sizeof(table));
 }
 
+static void knows_a_device_that_is_still_there(void **state)
+{
+	struct pci_device dev;
+
+	(void)state;
+	add(0, 3, 0, 1);
+	assert_int_equal(pci_scan(&fake, &dev, 1), 1);
+	assert_true(pci_is_present(&fake, &dev));
+	is_pulled_out = true;
+	assert_false(pci_is_present(&fake, &dev));
+	is_pulled_out = false;
+	put_le16(machine[0].reg + PCI_REG_DEVICE, 2); /* another one in its place */
+	assert_false(pci_is_present(&fake, &dev));
+}
+
+static void wakes_a_device_and_puts_its_header_back(void **state)
+{
+	struct function *f = add(0, 3, 0, 1);
+	struct pci_device dev;
+
+	(void)state;
+	add_caps(f, 0x40);
+	put_le16(f->reg + 0x40, PCI_CAP_POWER);
+	put_le16(f->reg + 0x44, 0x8103); /* D3, an event has happened and may be announced */
+	memset(f->writable + 0x44, 0xff, 2);
+	add_bar(f, 0, 0xfebc0000, 0xfffe0000);
+	assert_int_equal(pci_scan(&fake, &dev, 1), 1);
+	pci_power_up(&fake, &dev, wait_ns);
+	assert_int_equal(get_le16(f->reg + 0x44), 0x0100);
+	assert_true(flr.waited_ns >= 10 * NSEC_PER_MSEC);
+	assert_int_equal(get_le32(f->reg + PCI_REG_BAR0), 0xfebc0000);
+
+	nr_writes = 0;
+	pci_power_up(&fake, &dev, wait_ns); /* in D0 already */
+	assert_int_equal(nr_writes, 0);
+}
+
+static void turns_messages_off_that_somebody_left_on(void **state)
+{
+	struct function *f = add(0, 3, 0, 1);
+	struct pci_device dev;
+
+	(void)state;
+	add_caps(f, 0x50);
+	put_le16(f->reg + 0x50, 0x6005);
+	put_le16(f->reg + 0x52, 0x0081);
+	put_le16(f->reg + 0x60, 0x0011);
+	put_le16(f->reg + 0x62, 0x8004);
+	memset(f->writable + 0x52, 0xff, 2);
+	memset(f->writable + 0x62, 0xff, 2);
+	assert_int_equal(pci_scan(&fake, &dev, 1), 1);
+	pci_messages_off(&fake, &dev);
+	assert_int_equal(get_le16(f->reg + 0x52), 0x0080);
+	assert_int_equal(get_le16(f->reg + 0x62), 0x0004);
+}
+
+/* A function with the express capability at 0x80, bits of its header set by firmware. */
+static struct function *add_resettable(struct pci_device *dev)
+{
+	struct function *f = add(0, 3, 0, 1);
+
+	add_caps(f, 0x80);
+	put_le16(f->reg + 0x80, PCI_CAP_EXPRESS);
+	put_le32(f->reg + 0x84, 0x10000000);
+	put_le16(f->reg + 0x88, 0x2020);
+	memset(f->writable + 0x88, 0xff, 2);
+	add_bar(f, 0, 0xfebc0000, 0xffffffff);
+	memset(f->writable + PCI_REG_IRQ_LINE, 0xff, 1);
+	memset(f->writable + PCI_REG_CACHE_LINE, 0xff, 1);
+	f->reg[PCI_REG_IRQ_LINE] = 11;
+	f->reg[PCI_REG_CACHE_LINE] = 16;
+	put_le16(f->reg + PCI_REG_COMMAND, 0x0007);
+	flr.control = 0x88;
+	flr.bit = 0x8000;
+	assert_int_equal(pci_scan(&fake, dev, 1), 1);
+	return f;
+}
+
+static void resets_a_function_and_puts_its_header_back(void **state)
+{
+	struct pci_device dev;
+	struct function *f = add_resettable(&dev);
+
+	(void)state;
+	assert_int_equal(pci_reset_function(&fake, &dev, wait_ns), HV_OK);
+	assert_int_equal(flr.nr, 1);
+	assert_true(flr.waited_ns >= 100 * NSEC_PER_MSEC);
+	assert_int_equal(get_le32(f->reg + PCI_REG_BAR0), 0xfebc0000);
+	assert_int_equal(f->reg[PCI_REG_IRQ_LINE], 11);
+	assert_int_equal(f->reg[PCI_REG_CACHE_LINE], 16);
+	assert_int_equal(get_le16(f->reg + 0x88), 0x2020);
+	assert_int_equal(get_le16(f->reg + PCI_REG_COMMAND), 0x0003); /* and no bus mastering */
+}
+
+static void resets_a_conventional_function_by_af(void **state)
+{
+	struct function *f = add(0, 3, 0, 1);
+	struct pci_device dev;
+
+	(void)state;
+	add_caps(f, 0x90);
+	put_le16(f->reg + 0x90, PCI_CAP_AF);
+	f->reg[0x92] = 6;
+	f->reg[0x93] = 3;
+	f->writable[0x94] = 1;
+	flr.control = 0x94;
+	flr.bit = 1;
+	assert_int_equal(pci_scan(&fake, &dev, 1), 1);
+	assert_int_equal(pci_reset_function(&fake, &dev, wait_ns), HV_OK);
+	assert_int_equal(flr.nr, 1);
+	f->reg[0x93] = 1; /* cannot be reset */
+	assert_int_equal(pci_reset_function(&fake, &dev, wait_ns), HV_ENOTSUP);
+}
+
+static void waits_for_transactions_and_for_the_return(void **state)
+{
+	struct pci_device dev;
+	struct function *f = add_resettable(&dev);
+
+	(void)state;
+	f->reg[0x8a] = 0x20;
+	flr.pending_at = 0x8a;
+	flr.pending_ns = 50 * NSEC_PER_MSEC;
+	flr.away_ns = 500 * NSEC_PER_MSEC;
+	assert_int_equal(pci_reset_function(&fake, &dev, wait_ns), HV_OK);
+	assert_int_equal(get_le32(f->reg + PCI_REG_BAR0), 0xfebc0000);
+}
+
+static void gives_up_on_a_function_that_does_not_come_back(void **state)
+{
+	struct pci_device dev;
+	struct function *f = add_resettable(&dev);
+
+	(void)state;
+	flr.away_ns = 100 * NSEC_PER_SEC;
+	assert_int_equal(pci_reset_function(&fake, &dev, wait_ns), HV_EIO);
+	flr.is_away = false;
+	f->reg[0x8a] = 0x20; /* for ever */
+	assert_int_equal(pci_reset_function(&fake, &dev, wait_ns), HV_EIO);
+	assert_int_equal(flr.nr, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, empty_machine)
 
 int main(void)
@@ -329,6 +506,13 @@ int main(void)
 		TEST(writes_a_message_into_either_form_of_msi),
 		TEST(finds_an_msix_table_only_inside_its_bar),
 		TEST(fills_one_msix_entry_and_no_other),
+		TEST(knows_a_device_that_is_still_there),
+		TEST(wakes_a_device_and_puts_its_header_back),
+		TEST(turns_messages_off_that_somebody_left_on),
+		TEST(resets_a_function_and_puts_its_header_back),
+		TEST(resets_a_conventional_function_by_af),
+		TEST(waits_for_transactions_and_for_the_return),
+		TEST(gives_up_on_a_function_that_does_not_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* The table of drivers, and the walk that gives each device to the first one that knows it. */
 #include "drivers/drivers.h"
 
+#include "drivers/ahci.h"
 #include "drivers/e1000.h"
 #include "drivers/nic.h"
 #include "kernel/lib/fmt.h"
@@ -11,6 +12,7 @@
 
 static const struct pci_driver *const drivers[] = {
 	&e1000_driver,
+	&ahci_driver,
 };
 
 static bool knows_ids(const struct pci_driver *driver, const struct pci_device *dev)

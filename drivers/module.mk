@@ -2,6 +2,10 @@
 
 kernel-y += drivers/drivers.c drivers/nic.c drivers/dev_open.c drivers/dev_irqs.c
 pure-y   += drivers/dev_irqs.c
+kernel-y += drivers/ata_identify.c drivers/ata_cmd.c
+pure-y   += drivers/ata_identify.c drivers/ata_cmd.c
+kernel-y += drivers/ahci_cmd.c drivers/ahci_port.c drivers/ahci_hw.c
+pure-y   += drivers/ahci_cmd.c drivers/ahci_port.c
 kernel-y += drivers/block.c drivers/block_check.c
 pure-y   += drivers/block.c drivers/block_check.c
 kernel-y += drivers/e1000_ring.c drivers/e1000_hw.c

@@ -4,6 +4,8 @@
 
 #include "drivers/ahci.h"
 #include "drivers/e1000.h"
+#include "drivers/e1000e.h"
+#include "drivers/igb.h"
 #include "drivers/nic.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/log.h"
@@ -12,6 +14,8 @@
 
 static const struct pci_driver *const drivers[] = {
 	&e1000_driver,
+	&e1000e_driver,
+	&igb_driver,
 	&ahci_driver,
 };
 

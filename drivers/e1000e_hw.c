@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Intel's 82574: PCI Express, MSI-X with a message for the queue and one for the rest.
+ *
+ * With MSI-X, sending the queue's message clears and masks its cause; the handler unmasks it at its
+ * end, and a frame that came in meanwhile raises it then. Reading the cause register in the other
+ * handler may take the queue's cause with it, so that is raised again.
+ *
+ * Source: [82574] "Interrupts", "Initialization", "Driver Programming Interface"; ASPM and bit 22
+ * of TXDCTL: [82574 Errata].
+ */
+#include "drivers/e1000e.h"
+#include "drivers/intel_nic.h"
+
+#define REG_EIAC_82574 0x00dcu
+#define REG_IVAR_82574 0x00e4u
+#define REG_EITR_82574 0x00e8u /* and one for each further vector */
+#define NR_EITR	       5u
+
+#define EERD_DONE 0x00000002u
+#define EERD_ADDR 0x0000fffcu
+
+#define CTRL_EXT_PBA_CLR BIT(31)
+
+#define INT_RXQ0  0x00100000u
+#define INT_OTHER 0x01000000u
+
+#define IVAR_RXQ0  0x00000007ull
+#define IVAR_OTHER 0x00070000ull
+#define IVAR_VALID 0x00080008u /* of these two */
+
+#define RFCTL_EXSTEN BIT(15) /* extended receive descriptors */
+
+#define TXDCTL_WTHRESH_1  BIT(16)
+#define TXDCTL_COUNT_DESC BIT(22)
+#define TXDCTL_GRAN	  BIT(24)
+
+/* [PCIe] "Link Control Register" */
+#define EXPRESS_LINK_CONTROL 0x10u
+#define LINK_CONTROL_ASPM    0x0003u
+
+static void configure(struct intel_nic *card)
+{
+	intel_write(card, REG_RFCTL, intel_read(card, REG_RFCTL) | RFCTL_EXSTEN);
+	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
+	intel_write(card, REG_TCTL, TCTL_EN | TCTL_PSP | TCTL_CT_15 | TCTL_COLD_FD);
+}
+
+static void configure_queue(struct intel_queue *queue)
+{
+	intel_write(queue->card, queue->card->family->tx_regs + RING_CTL,
+		    TXDCTL_GRAN | TXDCTL_COUNT_DESC | TXDCTL_WTHRESH_1);
+}
+
+static void irqs_on(struct intel_nic *card, bool with_queues)
+{
+	if (card->irqs.kind != DEV_IRQ_MSIX) {
+		intel_write(card, REG_ITR, ITR_50_US);
+		intel_write(card, REG_IMS, with_queues ? INT_USED : INT_LSC);
+		return;
+	}
+	for (uint32_t i = 0; i < NR_EITR; i++)
+		intel_write(card, REG_EITR_82574 + 4 * i, ITR_50_US);
+	intel_write(card, REG_IVAR_82574,
+		    IVAR_VALID | FIELD_PREP(IVAR_RXQ0, intel_nic_vector(card, 0)) |
+			    FIELD_PREP(IVAR_OTHER, intel_nic_vector(card, 1)));
+	intel_write(card, REG_CTRL_EXT, intel_read(card, REG_CTRL_EXT) | CTRL_EXT_PBA_CLR);
+	intel_write(card, REG_EIAC_82574, INT_RXQ0);
+	intel_write(card, REG_IMS, INT_OTHER | INT_LSC | (with_queues ? INT_RXQ0 : 0));
+}
+
+static void irqs_off(struct intel_nic *card)
+{
+	intel_write(card, REG_IMC, ~0u);
+	intel_write(card, REG_EIAC_82574, 0);
+}
+
+static void raise(struct intel_queue *queue)
+{
+	intel_write(queue->card, REG_ICS,
+		    queue->card->irqs.kind == DEV_IRQ_MSIX ? INT_RXQ0 : INT_RXT0);
+}
+
+static void queue_done(struct intel_queue *queue)
+{
+	if (queue->is_receiving)
+		intel_write(queue->card, REG_IMS, INT_RXQ0);
+}
+
+static uint32_t other_causes(struct intel_nic *card)
+{
+	uint32_t causes = intel_read(card, REG_ICR);
+
+	if (causes == ~0u)
+		return causes;
+	intel_write(card, REG_ICR, causes & ~INT_RXQ0);
+	if (causes & INT_RXQ0)
+		intel_write(card, REG_ICS, INT_RXQ0);
+	intel_write(card, REG_IMS, INT_OTHER | INT_LSC);
+	return causes;
+}
+
+static const struct nic_ops ops = {
+	.driver = "e1000e", .start = intel_nic_start, .send = intel_nic_send};
+
+static const struct intel_family family = {
+	.ops = &ops,
+	.rx_format = INTEL_RX_EXTENDED,
+	.tx_format = INTEL_TX_EXTENDED,
+	.features = NIC_TX_CSUM | NIC_TX_TSO4 | NIC_TX_TSO6 | NIC_RX_CSUM,
+	.rx_regs = 0x2800,
+	.tx_regs = 0x3800,
+	.eerd_done = EERD_DONE,
+	.eerd_addr = EERD_ADDR,
+	.irqs_best = DEV_IRQ_MSIX,
+	.has_express = true,
+	.configure = configure,
+	.configure_queue = configure_queue,
+	.irqs_on = irqs_on,
+	.irqs_off = irqs_off,
+	.raise = raise,
+	.queue_done = queue_done,
+	.other_causes = other_causes,
+};
+
+/* The 82574 may hang when its link sleeps. */
+static void keep_link_awake(const struct pci_device *dev)
+{
+	uint8_t cap = pci_find_cap(&pci_machine, dev, PCI_CAP_EXPRESS);
+	uint32_t control;
+
+	if (!cap)
+		return;
+	control = pci_machine.read(pci_machine.arg, dev->at, cap + EXPRESS_LINK_CONTROL, 2);
+	pci_machine.write(pci_machine.arg, dev->at, cap + EXPRESS_LINK_CONTROL, 2,
+			  control & ~LINK_CONTROL_ASPM);
+}
+
+static enum hv_err attach(struct pci_device *dev)
+{
+	keep_link_awake(dev);
+	return intel_nic_attach(dev, &family, 1, INTEL_MTU_MAX);
+}
+
+static const struct pci_match matches[] = {
+	{0x8086, 0x10d3}, /* 82574L */
+};
+
+const struct pci_driver e1000e_driver = {
+	.name = "e1000e",
+	.base_class = PCI_CLASS_NETWORK,
+	.devices = "Intel 82574L",
+	.matches = matches,
+	.nr_matches = ARRAY_SIZE(matches),
+	.attach = attach,
+};

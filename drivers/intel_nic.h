@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Intel's gigabit cards have in common, from the 82540 to the I350: registers, queues of two
+ * rings, a reset in steps, a watch over hangs and removal. What a family does in its own way is a
+ * struct intel_family.
+ *
+ *     attach:  quiesce ─► reset ─► address, memory, interrupts          (waiting in between)
+ *     start:   configure ─► go                                         (waiting in between)
+ *     a hang:  quiesce ─► reset ─► configure ─► go                     (a timer in between)
+ *
+ * Receiving happens in interrupt handlers under the queue's rx_lock, from which the switch may call
+ * send(); sending takes a tx_lock and nothing inside it. So rx_lock comes before the switch's lock,
+ * and tx_lock is a driver's.
+ */
+#ifndef DRIVERS_INTEL_NIC_H
+#define DRIVERS_INTEL_NIC_H
+
+#include "drivers/dev_irqs.h"
+#include "drivers/drivers.h"
+#include "drivers/intel_rx.h"
+#include "drivers/intel_tx.h"
+#include "drivers/nic.h"
+#include "kernel/lib/lock.h"
+#include "kernel/memory.h"
+#include "kernel/time.h"
+
+/* [E1000] "Register Descriptions"; in all families */
+#define REG_CTRL     0x0000u
+#define REG_STATUS   0x0008u
+#define REG_EERD     0x0014u
+#define REG_CTRL_EXT 0x0018u
+#define REG_ICR	     0x00c0u
+#define REG_ITR	     0x00c4u
+#define REG_ICS	     0x00c8u
+#define REG_IMS	     0x00d0u
+#define REG_IMC	     0x00d8u
+#define REG_RCTL     0x0100u
+#define REG_TCTL     0x0400u
+#define REG_TIPG     0x0410u
+#define REG_PBA	     0x1000u
+#define REG_RXCSUM   0x5000u
+#define REG_RLPML    0x5004u
+#define REG_RFCTL    0x5008u
+#define REG_MTA	     0x5200u /* 128 words */
+#define REG_RAL0     0x5400u
+#define REG_RAH0     0x5404u
+
+/* of a queue, from the family's rx_regs or tx_regs and its stride */
+#define RING_BAL  0x00u
+#define RING_BAH  0x04u
+#define RING_LEN  0x08u
+#define RING_HEAD 0x10u
+#define RING_TAIL 0x18u
+#define RING_CTL  0x28u /* RXDCTL, TXDCTL */
+
+#define CTRL_MASTER_DISABLE BIT(2) /* PCI Express only: LRST of older cards is bit 3 */
+#define CTRL_LRST	    BIT(3)
+#define CTRL_ASDE	    BIT(5) /* speed as the PHY found it */
+#define CTRL_SLU	    BIT(6) /* set link up */
+#define CTRL_ILOS	    BIT(7)
+#define CTRL_RST	    BIT(26)
+#define CTRL_PHY_RST	    BIT(31)
+
+#define CTRL_EXT_DRV_LOAD BIT(28) /* tells the card's firmware that there is a driver */
+
+#define INT_LSC	   0x00000004u /* link status change */
+#define INT_RXDMT0 0x00000010u /* few receive descriptors left */
+#define INT_RXO	   0x00000040u /* receiver overrun */
+#define INT_RXT0   0x00000080u /* frames were received */
+#define INT_USED   (INT_LSC | INT_RXDMT0 | INT_RXO | INT_RXT0)
+
+#define TCTL_EN	     BIT(1)
+#define TCTL_PSP     BIT(3)
+#define TCTL_CT_15   (0x0full << 4)
+#define TCTL_COLD_FD (0x40ull << 12)
+
+#define RXCSUM_IPOFL BIT(8)
+#define RXCSUM_TUOFL BIT(9)
+#define RXCSUM_PCSD  BIT(13) /* RSS's hash where the sum would be */
+
+#define RING_CTL_ENABLE BIT(25) /* igb's queues; reserved elsewhere */
+
+#define INTEL_MTU_MAX 9000u
+#define ITR_50_US     195u /* in units of 256 ns: at most 20,000 interrupts a second */
+
+struct intel_nic;
+
+struct intel_queue {
+	struct intel_nic *card;
+	uint32_t index;
+	hpa_t rx_descs, rx_buffers, rx_whole, tx_descs, tx_buffers; /* HPA_NONE: not taken */
+
+	struct lock rx_lock;
+	struct intel_rx_ring rx;
+	bool is_receiving;
+
+	struct lock tx_lock;
+	struct intel_tx_ring tx;
+	bool is_sending;
+};
+
+struct intel_family {
+	const struct nic_ops *ops;
+	enum intel_rx_format rx_format;
+	enum intel_tx_format tx_format;
+	uint32_t features; /* NIC_* */
+	uint32_t rx_regs, tx_regs, queue_stride;
+	uint32_t eerd_done, eerd_addr; /* bits of EERD */
+	enum dev_irq_kind irqs_best;
+	bool has_express; /* PCI Express: bus mastering is stopped before a reset */
+
+	/* Before a reset, and behind it, while the card is quiet; NULL: nothing. A step of the
+	 * state machine: does not wait. */
+	void (*before_reset)(struct intel_nic *card);
+	/* Everything but rings, RCTL and interrupts. */
+	void (*configure)(struct intel_nic *card);
+	/* What a queue wants beside its rings' addresses, and what enables it; NULL: nothing. */
+	void (*configure_queue)(struct intel_queue *queue);
+	/* card->irqs is connected; without queues: changes of the link only. */
+	void (*irqs_on)(struct intel_nic *card, bool with_queues);
+	void (*irqs_off)(struct intel_nic *card);
+	/* An interrupt of this queue by software. */
+	void (*raise)(struct intel_queue *queue);
+	/* With MSI-X: in the queue's handler, when it has been looked at; may be NULL. */
+	void (*queue_done)(struct intel_queue *queue);
+	/* With MSI-X: in the last handler; the causes that are no queue's, ~0 when it is gone. */
+	uint32_t (*other_causes)(struct intel_nic *card);
+};
+
+struct intel_nic {
+	struct nic nic;
+	const struct intel_family *family;
+	struct pci_device *dev;
+	volatile uint32_t *registers;
+	struct dev_irqs irqs;
+	uint32_t nr_queues, mtu;
+	struct intel_queue queues[NIC_QUEUES_MAX];
+
+	struct lock link_lock; /* for nic.is_link_up and nic.speed_mbps */
+
+	struct timer timer; /* the boot CPU's, with what follows */
+	uint32_t step;	    /* of a reset; NR_STEPS: none is going on */
+	uint32_t nr_tries, nr_resets;
+	bool is_started;
+};
+
+static inline uint32_t intel_read(const struct intel_nic *card, uint32_t reg)
+{
+	return card->registers[reg / 4];
+}
+
+static inline void intel_write(struct intel_nic *card, uint32_t reg, uint64_t val)
+{
+	card->registers[reg / 4] = (uint32_t)val;
+}
+
+/*
+ * intel_nic_attach - bring up a card of a family; what pci_driver.attach() does
+ *
+ * queues_max  receive and send queues that the card has; it gets one for each CPU at most
+ */
+MUST_CHECK enum hv_err intel_nic_attach(struct pci_device *dev, const struct intel_family *family,
+					uint32_t queues_max, uint32_t mtu_max);
+
+/* A family's nic_ops */
+enum hv_err intel_nic_start(struct nic *nic, uint32_t mtu);
+bool intel_nic_send(struct nic *nic, const void *frame, size_t len_bytes,
+		    const struct frame_offload *offload);
+
+/* intel_nic_vector - the index of the message that handler i's interrupts are sent by */
+uint32_t intel_nic_vector(const struct intel_nic *card, uint32_t handler);
+
+#endif

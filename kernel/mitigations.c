@@ -7,6 +7,17 @@
 #include "kernel/mitigations.h"
 
 #include "kernel/lib/fmt.h"
+#include "kernel/mitigations_asm.h"
+#include "kernel/mitigations_rules.h"
+
+static_assert(MITIGATIONS_MEASURES == offsetof(struct mitigations, measures),
+	      "code at entry reads it");
+static_assert(MITIGATIONS_RSB_ROUNDS == offsetof(struct mitigations, rsb_rounds), "the same");
+static_assert(MITIGATIONS_SPEC_CTRL == offsetof(struct mitigations, spec_ctrl), "the same");
+static_assert(MEASURES_IBRS == BIT(MEASURE_IBRS), "code at entry tests it");
+static_assert(MEASURES_BHB_CLEAR == BIT(MEASURE_BHB_CLEAR), "the same");
+static_assert(MEASURES_IBPB_ON_EXIT == BIT(MEASURE_IBPB_ON_EXIT), "the same");
+static_assert(MEASURES_DIV_CLEAR == BIT(MEASURE_DIV_CLEAR), "the same");
 
 /* [SDM] CPUID leaf 7 */
 #define LEAF7_EBX_AVX2	    BIT(5)
@@ -36,24 +47,13 @@
 #define ARCH_ITS_NO	  BIT(62)
 #define ARCH_MMIO_NO	  (ARCH_SBDR_SSDP_NO | ARCH_FBSDP_NO | ARCH_PSDP_NO)
 
-/* [APM] CPUID 80000008h EBX, 80000021h EAX and ECX */
-#define AMD_IBPB       BIT(12)
-#define AMD_IBRS       BIT(14)
-#define AMD_VERW_CLEAR BIT(5)
-#define AMD_SRSO_NO    BIT(29)
-#define AMD_TSA_NO     (BIT(1) | BIT(2)) /* TSA_SQ_NO, TSA_L1_NO */
-
-/* [SDM] "IA32_SPEC_CTRL" */
-#define SPEC_CTRL_IBRS	    BIT(0)
 #define SPEC_CTRL_BHI_DIS_S BIT(10)
 
-#define RSB_ROUNDS_ALL 16 /* two entries each: 32, the most that a CPU has */
 #define RSB_ROUNDS_PBRSB                                                                           \
 	1 /* enhanced IBRS keeps the guest's entries away, but for the last one                    \
 	   */
 
 #define FAMILY_INTEL 6
-#define FAMILY_ZEN3  0x19 /* and Zen 4 */
 
 /* Skylake to Tiger Lake and Rocket Lake. [INTELSEC] "Affected Processors": those with GDS */
 static const uint8_t skylake_to_rocket_lake[] = {0x4e, 0x5e, 0x55, 0x8e, 0x9e, 0xa5, 0xa6, 0x66,
@@ -73,34 +73,53 @@ static const char *const channel_names[SIDE_CHANNELS] = {
 	[SIDE_GDS] = "gds",
 	[SIDE_ITS] = "its",
 	[SIDE_CROSS_THREAD] = "cross_thread",
+	[SIDE_BTC] = "btc",
 	[SIDE_SRSO] = "srso",
 	[SIDE_TSA] = "tsa",
+	[SIDE_DIV0] = "div0",
+	[SIDE_ZENBLEED] = "zenbleed",
 };
 
 static const char *const measure_names[MEASURES] = {
-	[MEASURE_EIBRS] = "eibrs",	   [MEASURE_IBRS] = "ibrs",
-	[MEASURE_IBPB] = "ibpb",	   [MEASURE_RSB_FILL] = "rsb-fill",
-	[MEASURE_L1D_FLUSH] = "l1d-flush", [MEASURE_L1D_FILL] = "l1d-fill",
-	[MEASURE_VERW] = "verw",	   [MEASURE_BHI_DIS_S] = "bhi-dis-s",
-	[MEASURE_BHB_CLEAR] = "bhb-clear", [MEASURE_GDS_CTRL] = "gds-microcode",
+	[MEASURE_EIBRS] = "eibrs",
+	[MEASURE_IBRS] = "ibrs",
+	[MEASURE_IBPB] = "ibpb",
+	[MEASURE_RSB_FILL] = "rsb-fill",
+	[MEASURE_L1D_FLUSH] = "l1d-flush",
+	[MEASURE_L1D_FILL] = "l1d-fill",
+	[MEASURE_VERW] = "verw",
+	[MEASURE_BHI_DIS_S] = "bhi-dis-s",
+	[MEASURE_BHB_CLEAR] = "bhb-clear",
+	[MEASURE_GDS_CTRL] = "gds-microcode",
+	[MEASURE_AUTO_IBRS] = "auto-ibrs",
+	[MEASURE_STIBP] = "stibp",
+	[MEASURE_IBPB_ON_EXIT] = "ibpb-on-exit",
+	[MEASURE_BP_SPEC_REDUCE] = "bp-spec-reduce",
+	[MEASURE_DIV_CLEAR] = "div-clear",
+	[MEASURE_FP_BACKUP_FIX] = "fp-backup-fix",
 	[MEASURE_SMT_OFF] = "smt-off",
 };
 
 /* ---- the CPU ---- */
 
 /* [SDM] CPUID leaf 1: the extended parts count for family 6 and, in the family, for 15 */
-static uint32_t family_of(const struct cpu_facts *facts)
+uint32_t mitigations_family(const struct cpu_facts *facts)
 {
 	uint32_t family = facts->leaf1_eax >> 8 & 0xf;
 
 	return family == 0xf ? family + (facts->leaf1_eax >> 20 & 0xff) : family;
 }
 
+uint32_t mitigations_model(const struct cpu_facts *facts)
+{
+	return (facts->leaf1_eax >> 12 & 0xf0) | (facts->leaf1_eax >> 4 & 0xf);
+}
+
 static bool is_among(const struct cpu_facts *facts, const uint8_t *models, size_t count)
 {
-	uint32_t model = (facts->leaf1_eax >> 12 & 0xf0) | (facts->leaf1_eax >> 4 & 0xf);
+	uint32_t model = mitigations_model(facts);
 
-	if (!facts->is_intel || family_of(facts) != FAMILY_INTEL)
+	if (!facts->is_intel || mitigations_family(facts) != FAMILY_INTEL)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (models[i] == model)
@@ -110,17 +129,12 @@ static bool is_among(const struct cpu_facts *facts, const uint8_t *models, size_
 
 static bool has_ibrs(const struct cpu_facts *facts)
 {
-	return facts->is_amd ? facts->ext8_ebx & AMD_IBRS : facts->leaf7_edx & LEAF7_EDX_IBRS_IBPB;
+	return facts->leaf7_edx & LEAF7_EDX_IBRS_IBPB;
 }
 
 static bool has_eibrs(const struct cpu_facts *facts)
 {
 	return has_ibrs(facts) && (facts->arch_caps & ARCH_IBRS_ALL);
-}
-
-static bool has_ibpb(const struct cpu_facts *facts)
-{
-	return facts->is_amd ? facts->ext8_ebx & AMD_IBPB : facts->leaf7_edx & LEAF7_EDX_IBRS_IBPB;
 }
 
 static bool has_rfds(const struct cpu_facts *facts)
@@ -129,11 +143,6 @@ static bool has_rfds(const struct cpu_facts *facts)
 		return false;
 	return (facts->arch_caps & ARCH_RFDS_CLEAR) ||
 	       is_among(facts, rfds_models, ARRAY_SIZE(rfds_models));
-}
-
-static uint32_t if_bit(bool condition, unsigned bit)
-{
-	return condition ? (uint32_t)BIT(bit) : 0;
 }
 
 static uint32_t needed_on_intel(const struct cpu_facts *facts)
@@ -162,17 +171,9 @@ static uint32_t needed_on_intel(const struct cpu_facts *facts)
 
 static uint32_t needed_on(const struct cpu_facts *facts)
 {
-	uint32_t needed = BIT(SIDE_SPECTRE_V2);
-
 	if (facts->is_intel)
 		return needed_on_intel(facts);
-	if (facts->is_amd) {
-		needed |= if_bit(!(facts->ext21_eax & AMD_SRSO_NO), SIDE_SRSO);
-		needed |= if_bit(family_of(facts) == FAMILY_ZEN3 &&
-					 (facts->ext21_ecx & AMD_TSA_NO) != AMD_TSA_NO,
-				 SIDE_TSA);
-	}
-	return needed;
+	return facts->is_amd ? mitigations_needed_on_amd(facts) : BIT(SIDE_SPECTRE_V2);
 }
 
 /* ---- the measures ---- */
@@ -181,7 +182,7 @@ static void close_spectre_v2(const struct cpu_facts *facts, struct mitigations *
 {
 	bool is_enhanced = has_eibrs(facts);
 
-	m->measures |= if_bit(has_ibpb(facts), MEASURE_IBPB);
+	m->measures |= if_bit(has_ibrs(facts), MEASURE_IBPB);
 	m->rsb_rounds = !is_enhanced			      ? RSB_ROUNDS_ALL
 			: !(facts->arch_caps & ARCH_PBRSB_NO) ? RSB_ROUNDS_PBRSB
 							      : 0;
@@ -189,8 +190,8 @@ static void close_spectre_v2(const struct cpu_facts *facts, struct mitigations *
 	if (has_ibrs(facts)) {
 		m->measures |= BIT(is_enhanced ? MEASURE_EIBRS : MEASURE_IBRS);
 		m->spec_ctrl |= SPEC_CTRL_IBRS;
+		m->closed |= BIT(SIDE_SPECTRE_V2);
 	}
-	m->closed |= if_bit(has_ibrs(facts) && has_ibpb(facts), SIDE_SPECTRE_V2);
 }
 
 static void close_bhi(const struct cpu_facts *facts, struct mitigations *m)
@@ -225,8 +226,6 @@ static uint32_t verw_closes(const struct cpu_facts *facts)
 	bool has_md_clear = facts->leaf7_edx & LEAF7_EDX_MD_CLEAR;
 	bool clears_all = has_md_clear && !(caps & ARCH_MDS_NO);
 
-	if (facts->is_amd)
-		return if_bit(facts->ext21_eax & AMD_VERW_CLEAR, SIDE_TSA);
 	return if_bit(clears_all, SIDE_MDS) |
 	       if_bit(clears_all || (has_md_clear && (caps & ARCH_TSX_CTRL)), SIDE_TAA) |
 	       if_bit((caps & ARCH_FB_CLEAR) ||
@@ -254,7 +253,7 @@ static void close_data_leaks(const struct cpu_facts *facts, struct mitigations *
 static void close_cross_thread(const struct cpu_facts *facts, enum smt_mode smt,
 			       struct mitigations *m)
 {
-	bool is_needed = m->needed & BIT(SIDE_CROSS_THREAD);
+	bool is_needed = m->needed & ~m->closed & BIT(SIDE_CROSS_THREAD);
 
 	if (facts->has_smt && (smt == SMT_OFF || (smt == SMT_AUTO && is_needed))) {
 		m->measures |= BIT(MEASURE_SMT_OFF);
@@ -265,9 +264,12 @@ static void close_cross_thread(const struct cpu_facts *facts, enum smt_mode smt,
 /* Closes nothing: what it adds is not needed, or this microcode does not make it work. */
 static void force(const struct cpu_facts *facts, struct mitigations *m)
 {
-	m->measures |= BIT(MEASURE_RSB_FILL) | BIT(MEASURE_VERW) | BIT(MEASURE_BHB_CLEAR) |
-		       BIT(l1d_measure(facts));
+	m->measures |= BIT(MEASURE_RSB_FILL) | BIT(MEASURE_VERW);
 	m->rsb_rounds = RSB_ROUNDS_ALL;
+	if (facts->is_amd)
+		mitigations_force_on_amd(facts, m);
+	else
+		m->measures |= BIT(MEASURE_BHB_CLEAR) | BIT(l1d_measure(facts));
 }
 
 void mitigations_choose(const struct cpu_facts *facts, enum mitigations_mode mode,
@@ -279,9 +281,13 @@ void mitigations_choose(const struct cpu_facts *facts, enum mitigations_mode mod
 			close_cross_thread(facts, smt, out);
 		return;
 	}
-	close_spectre_v2(facts, out);
-	close_bhi(facts, out);
-	close_data_leaks(facts, out);
+	if (facts->is_amd) {
+		mitigations_close_on_amd(facts, smt, out);
+	} else {
+		close_spectre_v2(facts, out);
+		close_bhi(facts, out);
+		close_data_leaks(facts, out);
+	}
 	close_cross_thread(facts, smt, out);
 	if (mode == MITIGATIONS_FORCE)
 		force(facts, out);

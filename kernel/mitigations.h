@@ -13,6 +13,9 @@
  * open. An NMI between an exit and that write is handled without IBRS. IBPB when a CPU goes over to
  * another VM, the agent's among them.
  *
+ * AMD: kernel/mitigations_amd.c has the decisions. Where predictions cannot be told apart
+ * otherwise, IBPB after every exit: dear, and without a variant of every RET in the kernel.
+ *
  * SPEC_CTRL in a guest: guests are not shown it (vmm/cpuid.h), so they run with the host's value.
  * Enhanced IBRS and BHI_DIS_S protect a guest's kernel too; legacy IBRS, which is slow, is off.
  *
@@ -49,9 +52,12 @@ enum side_channel {
 	SIDE_BHI,
 	SIDE_GDS,
 	SIDE_ITS,
-	SIDE_CROSS_THREAD, /* L1TF, MDS or TAA between the threads of a core */
-	SIDE_SRSO,
-	SIDE_TSA,
+	SIDE_CROSS_THREAD, /* between the threads of a core: L1TF, MDS, TAA; AMD: predictions */
+	SIDE_BTC,	   /* branch type confusion, of which "Retbleed" is a case */
+	SIDE_SRSO,	   /* speculative return stack overflow, "Inception" */
+	SIDE_TSA,	   /* transient scheduler attacks */
+	SIDE_DIV0,	   /* the quotient that a division by zero leaves */
+	SIDE_ZENBLEED,	   /* upper halves of vector registers */
 	SIDE_CHANNELS
 };
 
@@ -66,14 +72,20 @@ enum measure {
 	MEASURE_BHI_DIS_S, /* SPEC_CTRL.BHI_DIS_S for good */
 	MEASURE_BHB_CLEAR, /* after an exit, by branches */
 	MEASURE_GDS_CTRL,  /* microcode's, left on */
-	MEASURE_SMT_OFF,   /* one thread of each core */
+	MEASURE_AUTO_IBRS, /* EFER.AIBRSE for good, in guests too */
+	MEASURE_STIBP,	   /* SPEC_CTRL.STIBP for good */
+	MEASURE_IBPB_ON_EXIT,
+	MEASURE_BP_SPEC_REDUCE, /* BP_CFG.BpSpecReduce for good */
+	MEASURE_DIV_CLEAR,	/* a division before an entry */
+	MEASURE_FP_BACKUP_FIX,	/* DE_CFG[9] for good */
+	MEASURE_SMT_OFF,	/* one thread of each core */
 	MEASURES
 };
 
 /* Those that the code between VM entry and exit carries out. */
 #define MEASURES_AT_ENTRY                                                                          \
 	(BIT(MEASURE_IBRS) | BIT(MEASURE_RSB_FILL) | BIT(MEASURE_VERW) | BIT(MEASURE_BHB_CLEAR) |  \
-	 MEASURES_L1D)
+	 BIT(MEASURE_IBPB_ON_EXIT) | BIT(MEASURE_DIV_CLEAR) | MEASURES_L1D)
 #define MEASURES_L1D (BIT(MEASURE_L1D_FLUSH) | BIT(MEASURE_L1D_FILL))
 
 /* What CPUID and an MSR say, word by word; 0 for a leaf or an MSR that is not there. */
@@ -86,6 +98,9 @@ struct cpu_facts {
 	uint32_t ext8_ebx;    /* leaf 80000008h */
 	uint32_t ext21_eax, ext21_ecx;
 	uint64_t arch_caps;
+	bool takes_sbpb;     /* AMD: PRED_CMD takes that bit, whatever CPUID says */
+	bool takes_pred_cmd; /* with MITIGATIONS_FORCE: PRED_CMD takes IBPB, */
+	bool has_spec_ctrl;  /* and SPEC_CTRL is there */
 };
 
 /* The command line's mitigations= */
@@ -135,5 +150,8 @@ void mitigations_change_vm(void);
  */
 void mitigations_touch_l1d(void);
 void mitigations_flush_l1d(void);
+
+/* Before this CPU halts: what its buffers hold must not come to the core's other thread. */
+void mitigations_idle(void);
 
 #endif

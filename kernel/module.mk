@@ -19,9 +19,9 @@ pure-y += kernel/cmdline.c
 kernel-y += kernel/cmdline.c kernel/serial.c kernel/power.c kernel/panic.c kernel/ksyms.c
 
 # PCI, firmware's SMBIOS, and what of the side channels is closed
-pure-y += kernel/pci.c kernel/smbios.c kernel/mitigations.c kernel/cpu_words.c
+pure-y += kernel/pci.c kernel/smbios.c kernel/mitigations.c kernel/mitigations_amd.c kernel/cpu_words.c
 kernel-y += kernel/pci.c kernel/pci_hw.c
-kernel-y += kernel/smbios.c kernel/cpu_words.c kernel/mitigations.c kernel/mitigations_hw.c
+kernel-y += kernel/smbios.c kernel/cpu_words.c kernel/mitigations.c kernel/mitigations_amd.c kernel/mitigations_hw.c
 
 # the vCPU scheduler
 kernel-y += kernel/sched.c

@@ -322,6 +322,7 @@ static void run_picked(struct cpu *cpu, struct cpu_run *run, struct vcpu *vcpu)
 static void idle(struct cpu *cpu)
 {
 	if (!pages_scrub_some()) {
+		mitigations_idle();
 		cpu_idle_wait();
 		return;
 	}

@@ -164,7 +164,6 @@ struct guest_event {
 struct virt_caps {
 	bool has_apicv; /* register virtualisation and interrupt delivery: EOI does not exit */
 	bool has_1g;	/* 1 GiB nested pages */
-	bool has_tsc_scaling;
 	uint8_t gpa_bits;
 	uint64_t cr4_guest_owned; /* bits of CR4 that a guest may change; MCE is not among them */
 	char features[160];	  /* words for the boot log and the node's report */
@@ -180,7 +179,6 @@ struct virt_ops {
 	 * cannot run guests. */
 	enum hv_err (*probe)(struct virt_caps *caps);
 	enum hv_err (*cpu_on)(struct cpu *cpu); /* each CPU, once */
-	void (*cpu_off)(struct cpu *cpu);	/* before a reboot or at a panic */
 
 	/* vm->npt_root is the root of the nested page tables that vmm/ept.c (or npt) built. */
 	enum hv_err (*vm_init)(struct vm *vm);

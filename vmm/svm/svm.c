@@ -32,6 +32,8 @@ static_assert(SVM_AGAIN == SVM_FAST_AGAIN, "svm_enter.S looks for it");
 
 struct svm_ctl svm_ctl;
 hpa_t svm_iopm = HPA_NONE, svm_msrpm = HPA_NONE;
+uint64_t svm_efer_hidden = EFER_SVME;
+static svm_enter_fn *svm_enter; /* fixed after probing */
 
 /* ---- turning it on ---- */
 
@@ -103,10 +105,12 @@ static enum hv_err svm_probe(struct virt_caps *caps)
 		log_err("svm", "this CPU's AMD-V lacks: %s; a guest cannot run here", missing);
 		return err;
 	}
+	svm_enter = mitigations.measures & MEASURES_AT_ENTRY ? svm_enter_guarded : svm_enter_plain;
+	if (mitigations.measures & BIT(MEASURE_AUTO_IBRS))
+		svm_efer_hidden |= EFER_AIBRSE;
 	caps->has_apicv = false;
 	caps->cr4_guest_owned = svm_ctl.cr4_offered & ~CR4_MCE;
 	caps->has_1g = svm_ctl.has_1g;
-	caps->has_tsc_scaling = svm_ctl.has_tsc_rate;
 	caps->gpa_bits =
 		(uint8_t)MIN(cpuid_if_present(0x80000008u, 0).eax & 0xff, (uint32_t)EPT_GPA_BITS);
 	return make_maps();
@@ -140,15 +144,6 @@ free_save:
 free_svm:
 	kmem_free(svm);
 	return HV_ENOMEM;
-}
-
-static void svm_cpu_off(struct cpu *cpu)
-{
-	if (!cpu->virt)
-		return;
-	__asm__ volatile("stgi" : : : "memory"); /* else INIT would not reach this CPU */
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
-	cpu->virt = NULL;
 }
 
 /* All that a VM's vCPUs share is the same for all VMs, but the nested tables. */
@@ -450,7 +445,6 @@ const struct virt_ops svm_ops = {
 	.npt_format = &ept_format_amd,
 	.probe = svm_probe,
 	.cpu_on = svm_cpu_on,
-	.cpu_off = svm_cpu_off,
 	.vm_init = svm_vm_init,
 	.vm_destroy = svm_vm_destroy,
 	.vcpu_init = svm_vcpu_init,

@@ -58,6 +58,8 @@ struct svm_vcpu {
 
 extern struct svm_ctl svm_ctl;
 extern hpa_t svm_iopm, svm_msrpm; /* the same for every guest */
+/* Of EFER, what the CPU has on while a guest runs and no guest sees. */
+extern uint64_t svm_efer_hidden;
 
 static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
 {
@@ -117,7 +119,8 @@ enum svm_fast {
 };
 enum svm_fast svm_exit_fast(struct vcpu *vcpu);
 
-/* svm_enter.S */
-enum svm_fast svm_enter(struct vcpu *vcpu, hpa_t guest_vmcb, hpa_t host_vmcb);
+/* svm_enter.S: with and without the measures against side channels */
+typedef enum svm_fast svm_enter_fn(struct vcpu *vcpu, hpa_t guest_vmcb, hpa_t host_vmcb);
+svm_enter_fn svm_enter_plain, svm_enter_guarded;
 
 #endif

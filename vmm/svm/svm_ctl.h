@@ -22,7 +22,7 @@ struct svm_ctl {
 	uint32_t nr_asids;     /* 0 is the host's; 1 to nr_asids - 1 are for guests */
 	uint64_t cr4_offered;  /* what a guest may have of CR4 */
 	uint16_t pause_filter_count, pause_filter_threshold;
-	bool has_nrip_save, has_decode_assists, has_lbr_virt, has_flush_by_asid, has_tsc_rate,
+	bool has_nrip_save, has_decode_assists, has_lbr_virt, has_flush_by_asid, has_host_mce,
 		has_1g;
 };
 

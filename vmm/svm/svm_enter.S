@@ -2,7 +2,8 @@
 /*
  * Into the guest and out again.
  *
- *   enum svm_fast svm_enter(struct vcpu *vcpu, hpa_t guest_vmcb, hpa_t host_vmcb);
+ *   enum svm_fast svm_enter_plain(struct vcpu *vcpu, hpa_t guest_vmcb, hpa_t host_vmcb);
+ *   enum svm_fast svm_enter_guarded(the same);
  *
  * A vCPU begins with its general registers in enum guest_reg order; RAX, RSP, RIP and RFLAGS are the
  * VMCB's. VMRUN switches those and the host's to its save area; FS, GS, TR, LDTR and the MSRs of
@@ -13,14 +14,62 @@
  * pending behind STGI; an NMI is taken there at once, an interrupt by whoever sets IF next.
  *
  * After an exit, svm_exit_fast(vcpu) may carry it out; then the guest goes on at once.
+ *
+ * Both variants are the one macro below. The guarded one also does what kernel/mitigations.h chose
+ * for this CPU. Between an exit and the end of guard_exit there is no indirect branch and no RET that
+ * lacks its CALL; a conditional branch there that goes wrong by speculation, because the guest
+ * trained it, gets no further than the next LFENCE. NMIs come only behind it.
+ *
+ * Source: [AMDSEC] "Branch Type Confusion", "Transient Scheduler Attacks", "Division by zero"; and as
+ * kernel/mitigations_asm.h.
  */
+#include "kernel/mitigations_asm.h"
 #include "vmm/svm/svm_asm.h"
 
+#define MSR_PRED_CMD   0x49
+#define PRED_CMD_IBPB  1
+#define SPEC_CTRL_IBRS 1
+
+/* ---- guards; each uses RAX, RCX, RDX and the flags ---- */
+
+/* IBRS is ours alone; what else SPEC_CTRL has stays on in the guest. */
+	.macro guard_entry
+	testl	$MEASURES_IBRS, mitigations + MITIGATIONS_MEASURES(%rip)
+	jz	.Lkeep\@
+	mov	mitigations + MITIGATIONS_SPEC_CTRL(%rip), %eax
+	and	$~SPEC_CTRL_IBRS, %eax
+	write_spec_ctrl
+.Lkeep\@:
+	testl	$MEASURES_DIV_CLEAR, mitigations + MITIGATIONS_MEASURES(%rip)
+	jz	.Lno_quotient\@
+	xor	%eax, %eax
+	xor	%edx, %edx
+	mov	$1, %ecx
+	div	%ecx
+.Lno_quotient\@:
+	.endm
+
+	.macro guard_exit
+	testl	$MEASURES_IBPB_ON_EXIT, mitigations + MITIGATIONS_MEASURES(%rip)
+	jz	.Lno_ibpb\@
+	mov	$MSR_PRED_CMD, %ecx
+	mov	$PRED_CMD_IBPB, %eax
+	xor	%edx, %edx
+	wrmsr
+.Lno_ibpb\@:
+	guard_rsb
+	guard_ibrs
+	lfence
+	.endm
+
+/* ---- the two variants ---- */
+
+	.macro entry_code name, guarded
 	.text
 	.balign 16
-	.global svm_enter
-	.type svm_enter, @function
-svm_enter:
+	.global svm_enter_\name
+	.type svm_enter_\name, @function
+svm_enter_\name:
 	push	%rbp
 	push	%rbx
 	push	%r12
@@ -31,9 +80,12 @@ svm_enter:
 	push	%rsi
 	push	%rdx
 
-.Lagain:				/* RDI: vcpu; RSI: its VMCB */
+.Lagain_\name:				/* RDI: vcpu; RSI: its VMCB */
 	clgi
 	sti
+	.if \guarded
+	guard_entry
+	.endif
 	mov	%rsi, %rax
 	vmload	%rax
 	mov	(8 * 1)(%rdi), %rcx
@@ -50,6 +102,9 @@ svm_enter:
 	mov	(8 * 14)(%rdi), %r14
 	mov	(8 * 15)(%rdi), %r15
 	mov	(8 * 7)(%rdi), %rdi
+	.if \guarded
+	verw	verw_selector(%rip)	/* behind it only the guest's values pass through a buffer */
+	.endif
 	vmrun	%rax			/* RAX, RSP and RFLAGS are ours again behind it */
 
 	push	%rdi
@@ -68,6 +123,20 @@ svm_enter:
 	mov	%r14, (8 * 14)(%rdi)
 	mov	%r15, (8 * 15)(%rdi)
 	pop	(8 * 7)(%rdi)
+	.if \guarded			/* nothing of ours speculates with the guest's values */
+	xor	%ebx, %ebx
+	xor	%esi, %esi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+	xor	%r12d, %r12d
+	xor	%r13d, %r13d
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+	guard_exit
+	mov	8(%rsp), %rax
+	.endif
 	vmsave	%rax
 	mov	(%rsp), %rax
 	vmload	%rax
@@ -78,7 +147,7 @@ svm_enter:
 	mov	8(%rsp), %rsi
 	mov	16(%rsp), %rdi
 	cmp	$SVM_AGAIN, %eax
-	je	.Lagain
+	je	.Lagain_\name
 
 	add	$24, %rsp
 	pop	%r15
@@ -88,6 +157,12 @@ svm_enter:
 	pop	%rbx
 	pop	%rbp
 	ret
-	.size svm_enter, . - svm_enter
+	.size svm_enter_\name, . - svm_enter_\name
+	.endm
+
+	entry_code plain, 0
+	entry_code guarded, 1
+
+	verw_selector_here
 
 	.section .note.GNU-stack, "", @progbits

@@ -19,7 +19,7 @@
 
 static void set_efer(struct vmcb *vmcb, uint64_t val)
 {
-	vmcb->save.efer = val | EFER_SVME;
+	vmcb->save.efer = val | svm_efer_hidden;
 	vmcb->control.clean &= ~CLEAN_CRX;
 	svm_flush(vmcb);
 }
@@ -35,15 +35,18 @@ static void set_cr0(struct vmcb *vmcb, uint64_t val)
 	set_efer(vmcb, is_long ? efer | EFER_LMA : efer & ~EFER_LMA);
 }
 
-/* MCE stays on for this machine's own machine checks; reads exit while the guest believes
- * otherwise. */
+/*
+ * MCE stays on for this machine's own machine checks, unless the CPU goes by the host's; reads exit
+ * while the guest believes otherwise.
+ */
 static void set_cr4(struct svm_vcpu *svm, uint64_t val)
 {
 	struct vmcb *vmcb = svm->vmcb;
-	uint32_t reads = val & CR4_MCE ? 0 : INTERCEPT_CR_READ(4);
+	uint64_t kept = svm_ctl.has_host_mce ? val : val | CR4_MCE;
+	uint32_t reads = val == kept ? 0 : INTERCEPT_CR_READ(4);
 
 	svm->cr4 = val;
-	vmcb->save.cr4 = val | CR4_MCE;
+	vmcb->save.cr4 = kept;
 	vmcb->control.intercept_cr = (vmcb->control.intercept_cr & ~INTERCEPT_CR_READ(4)) | reads;
 	vmcb->control.clean &= ~(CLEAN_CRX | CLEAN_I);
 	svm_flush(vmcb);
@@ -71,7 +74,7 @@ uint64_t svm_reg_get(struct vcpu *vcpu, enum guest_reg reg)
 	case REG_CR4:
 		return svm_of(vcpu)->cr4;
 	case REG_EFER:
-		return s->efer & ~EFER_SVME;
+		return s->efer & ~svm_efer_hidden;
 	case REG_FS_BASE:
 		return s->fs.base;
 	case REG_GS_BASE:

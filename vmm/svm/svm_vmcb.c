@@ -124,7 +124,7 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 		.rflags = 2,
 		.dr6 = 0xffff0ff0,
 		.dr7 = 0x400,
-		.efer = EFER_SVME,
+		.efer = svm_efer_hidden,
 		.g_pat = PAT_RESET,
 	};
 	reset_segments(vcpu);

@@ -245,17 +245,18 @@ static_assert(sizeof(struct vmcb) == 4096, "[APM] a VMCB is one page");
 #define VM_CR_SVMDIS	BIT(4)
 #define MSR_VM_HSAVE_PA 0xc0010117u
 #define EFER_SVME	BIT(12)
+#define EFER_AIBRSE	BIT(21) /* Automatic IBRS; every guest's, whether it asks or not */
 
 /* CPUID 8000000Ah EDX, [APM] "SVM Feature Identification" */
-#define SVM_FEATURE_NP		    BIT(0)
-#define SVM_FEATURE_LBR_VIRT	    BIT(1)
-#define SVM_FEATURE_SVM_LOCK	    BIT(2)
-#define SVM_FEATURE_NRIP_SAVE	    BIT(3)
-#define SVM_FEATURE_TSC_RATE_MSR    BIT(4)
-#define SVM_FEATURE_VMCB_CLEAN	    BIT(5)
-#define SVM_FEATURE_FLUSH_BY_ASID   BIT(6)
-#define SVM_FEATURE_DECODE_ASSISTS  BIT(7)
-#define SVM_FEATURE_PAUSE_FILTER    BIT(10)
-#define SVM_FEATURE_PAUSE_THRESHOLD BIT(12)
+#define SVM_FEATURE_NP		      BIT(0)
+#define SVM_FEATURE_LBR_VIRT	      BIT(1)
+#define SVM_FEATURE_SVM_LOCK	      BIT(2)
+#define SVM_FEATURE_NRIP_SAVE	      BIT(3)
+#define SVM_FEATURE_VMCB_CLEAN	      BIT(5)
+#define SVM_FEATURE_FLUSH_BY_ASID     BIT(6)
+#define SVM_FEATURE_DECODE_ASSISTS    BIT(7)
+#define SVM_FEATURE_PAUSE_FILTER      BIT(10)
+#define SVM_FEATURE_PAUSE_THRESHOLD   BIT(12)
+#define SVM_FEATURE_HOST_MCE_OVERRIDE BIT(23)
 
 #endif

@@ -124,7 +124,6 @@ static enum hv_err vmx_probe(struct virt_caps *caps)
 	caps->has_apicv = vmx_ctl.apicv == VMX_APICV_DELIVERY;
 	caps->cr4_guest_owned = CR4_OFFERED & vmx_cap.cr4_fixed1;
 	caps->has_1g = vmx_ctl.has_ept_1g;
-	caps->has_tsc_scaling = vmx_ctl.has_tsc_scaling;
 	caps->gpa_bits = (uint8_t)MIN(cpuid_if_present(0x80000008, 0).eax & 0xff, 48u);
 	return HV_OK;
 }
@@ -151,15 +150,6 @@ static enum hv_err vmx_cpu_on(struct cpu *cpu)
 	if (vmx_cap.ept_vpid & EPT_CAP_INVEPT_ALL)
 		invept(INVEPT_ALL, 0);
 	return HV_OK;
-}
-
-static void vmx_cpu_off(struct cpu *cpu)
-{
-	if (!cpu->virt)
-		return;
-	vmxoff();
-	write_cr4(read_cr4() & ~CR4_VMXE);
-	cpu->virt = NULL;
 }
 
 static uint64_t read_for_check(void *ctx, uint32_t field)
@@ -368,7 +358,6 @@ const struct virt_ops vmx_ops = {
 	.npt_format = &ept_format_intel,
 	.probe = vmx_probe,
 	.cpu_on = vmx_cpu_on,
-	.cpu_off = vmx_cpu_off,
 	.vm_init = vmx_vm_init,
 	.vm_destroy = vmx_vm_destroy,
 	.vcpu_init = vmx_vcpu_init,

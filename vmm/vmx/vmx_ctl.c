@@ -129,7 +129,6 @@ static void choose_features(const struct vmx_cap *cap, struct vmx_ctl *out, stru
 	out->has_preemption_timer =
 		allows(cap->pin, PIN_PREEMPTION_TIMER) && allows(cap->exit, EXIT_CTL_SAVE_TIMER);
 	out->timer_shift = FIELD_GET(VMX_MISC_TIMER_SHIFT, cap->misc);
-	out->has_tsc_scaling = allows(cap->cpu2, CPU2_TSC_SCALING);
 	out->has_xsaves = out->cpu2 & CPU2_XSAVES;
 	if (out->has_ept_1g)
 		text_add(features, " ", "ept-1g");

@@ -17,12 +17,11 @@
  * is no indirect branch and no RET that lacks its CALL. A conditional branch there that goes wrong by
  * speculation, because the guest trained it, gets no further than the next LFENCE.
  *
- * Source: [INTELSEC] "Retpoline" (RSB filling), "Branch History Injection" (software BHB-clearing
- * sequence), "Microarchitectural Data Sampling" (VERW); [SDM] "IA32_SPEC_CTRL".
+ * Source: [INTELSEC] "Branch History Injection" (software BHB-clearing sequence); and as
+ * kernel/mitigations_asm.h.
  */
+#include "kernel/mitigations_asm.h"
 #include "vmm/vmx/vmx_asm.h"
-
-#define MSR_SPEC_CTRL 0x48
 
 /* All of them but RSP, from the vCPU at RDI. Leaves the flags alone. */
 	.macro load_guest
@@ -45,12 +44,6 @@
 
 /* ---- guards; each uses RAX, RCX, RDX and the flags ---- */
 
-	.macro write_spec_ctrl		/* EAX */
-	mov	$MSR_SPEC_CTRL, %ecx
-	xor	%edx, %edx
-	wrmsr
-	.endm
-
 /* Legacy IBRS is ours alone. What else SPEC_CTRL has stays on in the guest and needs no write. */
 	.macro guard_entry
 	testl	$MEASURES_IBRS, mitigations + MITIGATIONS_MEASURES(%rip)
@@ -58,35 +51,6 @@
 	xor	%eax, %eax
 	write_spec_ctrl
 .Lkeep\@:
-	.endm
-
-	.macro guard_ibrs
-	testl	$MEASURES_IBRS, mitigations + MITIGATIONS_MEASURES(%rip)
-	jz	.Lno_ibrs\@
-	mov	mitigations + MITIGATIONS_SPEC_CTRL(%rip), %eax
-	write_spec_ctrl
-.Lno_ibrs\@:
-	.endm
-
-/*
- * Return predictions of ours over those of the guest. A round leaves two, each to an INT3 that is
- * never reached; no round at all is right where the CPU keeps the guest's apart by itself.
- */
-	.macro guard_rsb
-	mov	mitigations + MITIGATIONS_RSB_ROUNDS(%rip), %ecx
-	jecxz	.Lfilled\@
-.Lround\@:
-	call	.Lsecond\@
-	int3
-.Lsecond\@:
-	call	.Ltaken\@
-	int3
-.Ltaken\@:
-	add	$16, %rsp
-	dec	%ecx
-	jnz	.Lround\@
-.Lfilled\@:
-	lfence				/* no RET runs ahead of what was just put there */
 	.endm
 
 	.macro guard_exit
@@ -224,9 +188,6 @@ clear_branch_history:
 	ret
 	.size clear_branch_history, . - clear_branch_history
 
-	.section .rodata
-	.balign 2
-verw_selector:				/* by memory: only that form clears buffers */
-	.word	VERW_SELECTOR
+	verw_selector_here
 
 	.section .note.GNU-stack, "", @progbits

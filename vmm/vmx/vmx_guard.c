@@ -9,22 +9,12 @@
  * packets go to other guests. What the run loop does between two picks counts as going further
  * (vmm/run.c).
  */
-#include "kernel/gdt.h"
 #include "kernel/lib/assert.h"
 #include "kernel/mitigations.h"
 #include "vmm/exit_fast.h"
 #include "vmm/vmx/vmcs.h"
 #include "vmm/vmx/vmx.h"
-#include "vmm/vmx/vmx_asm.h"
 #include "vmm/vmx/vmx_hw.h"
-
-static_assert(VERW_SELECTOR == SEL_DATA, "vmx_enter.S gives it to VERW");
-static_assert(MITIGATIONS_MEASURES == offsetof(struct mitigations, measures),
-	      "vmx_enter.S reads it");
-static_assert(MITIGATIONS_RSB_ROUNDS == offsetof(struct mitigations, rsb_rounds), "the same");
-static_assert(MITIGATIONS_SPEC_CTRL == offsetof(struct mitigations, spec_ctrl), "the same");
-static_assert(MEASURES_IBRS == BIT(MEASURE_IBRS), "vmx_enter.S tests it");
-static_assert(MEASURES_BHB_CLEAR == BIT(MEASURE_BHB_CLEAR), "vmx_enter.S tests it");
 
 struct vmx_entry vmx_entry;
 

@@ -20,11 +20,6 @@ MUST_CHECK static inline bool vmxon(hpa_t region)
 	return !failed;
 }
 
-static inline void vmxoff(void)
-{
-	__asm__ volatile("vmxoff" : : : "memory", "cc");
-}
-
 MUST_CHECK static inline bool vmclear(hpa_t vmcs)
 {
 	bool failed;

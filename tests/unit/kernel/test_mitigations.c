@@ -67,25 +67,51 @@ static const struct cpu_facts granite_rapids = {.is_intel = true,
 /* Atom server cores before Gracemont: RDCL_NO, IBRS_ALL, SKIP_L1DFL, MDS_NO, TAA_NO, RFDS_CLEAR */
 static const struct cpu_facts snow_ridge = {
 	.is_intel = true, .leaf1_eax = 0x80667, .leaf7_edx = EDX_NEW, .arch_caps = 0x1000e12b};
-/* IBPB, IBRS, STIBP */
+/* [APM] CPUID 80000008h EBX: IBPB, IBRS, STIBP; BTC_NO */
+#define IBPB	     0x1000u
+#define IBRS	     0x4000u
+#define STIBP	     0x8000u
+#define BTC_NO	     0x20000000u
+/* 80000021h EAX: VERW_CLEAR, AutomaticIBRS, SRSO_USER_KERNEL_NO, SRSO_MSR_FIX */
+#define VERW_CLEAR   0x20u
+#define AUTO_IBRS    0x100u
+#define SRSO_USER_NO 0x40000000u
+#define SRSO_MSR_FIX 0x80000000u
+
+/* EPYC 7001, 7002, 7003, 9004 and 9005; the last three with microcode of 2025 */
+static const struct cpu_facts zen1 = {.is_amd = true,
+				      .has_smt = true,
+				      .leaf1_eax = 0x800f12,
+				      .leaf7_ebx = EBX_AVX2,
+				      .ext8_ebx = IBPB};
 static const struct cpu_facts zen2 = {.is_amd = true,
 				      .has_smt = true,
 				      .leaf1_eax = 0x830f10,
 				      .leaf7_ebx = EBX_AVX2,
-				      .ext8_ebx = 0x0d000};
+				      .ext8_ebx = IBPB | IBRS | STIBP};
+static const struct cpu_facts zen3 = {.is_amd = true,
+				      .has_smt = true,
+				      .leaf1_eax = 0xa00f11,
+				      .leaf7_ebx = EBX_AVX2,
+				      .ext8_ebx = IBPB | IBRS | STIBP | BTC_NO,
+				      .ext21_eax = VERW_CLEAR,
+				      .takes_sbpb = true};
 static const struct cpu_facts zen4 = {.is_amd = true,
 				      .has_smt = true,
 				      .leaf1_eax = 0xa10f11,
 				      .leaf7_ebx = EBX_AVX2,
-				      .ext8_ebx = 0x0d000,
-				      .ext21_eax = BIT(5)};
+				      .ext8_ebx = IBPB | IBRS | STIBP | BTC_NO,
+				      .ext21_eax = VERW_CLEAR | AUTO_IBRS,
+				      .takes_sbpb = true};
 static const struct cpu_facts zen5 = {.is_amd = true,
 				      .has_smt = true,
 				      .leaf1_eax = 0xb00f21,
 				      .leaf7_ebx = EBX_AVX2,
-				      .ext8_ebx = 0x0d000,
-				      .ext21_eax = BIT(29),
-				      .ext21_ecx = BIT(1) | BIT(2)};
+				      .ext8_ebx = IBPB | IBRS | STIBP | BTC_NO,
+				      .ext21_eax = AUTO_IBRS | SRSO_USER_NO | SRSO_MSR_FIX};
+/* Opteron 6300: microcode of 2018 brought IBPB */
+static const struct cpu_facts piledriver = {
+	.is_amd = true, .leaf1_eax = 0x600f20, .ext8_ebx = IBPB};
 
 static struct mitigations chosen_for(const struct cpu_facts *facts)
 {
@@ -127,9 +153,118 @@ static void knows_what_each_intel_generation_needs(void **state)
 static void knows_what_each_amd_generation_needs(void **state)
 {
 	(void)state;
-	assert_auto(&zen2, "ibrs ibpb rsb-fill missing:srso");
-	assert_auto(&zen4, "ibrs ibpb rsb-fill verw missing:srso");
-	assert_auto(&zen5, "ibrs ibpb rsb-fill");
+	assert_auto(&piledriver, "rsb-fill ibpb-on-exit");
+	assert_auto(&zen1, "rsb-fill ibpb-on-exit div-clear smt-off");
+	assert_auto(&zen2, "rsb-fill stibp ibpb-on-exit fp-backup-fix");
+	assert_auto(&zen3, "rsb-fill verw stibp ibpb-on-exit");
+	assert_auto(&zen4, "verw auto-ibrs stibp ibpb-on-exit");
+	assert_auto(&zen5, "ibpb auto-ibrs stibp bp-spec-reduce");
+}
+
+static void says_what_old_microcode_of_amd_leaves_open(void **state)
+{
+	struct cpu_facts facts = zen3;
+
+	(void)state;
+	facts.takes_sbpb = false;
+	facts.ext21_eax = 0;
+	assert_auto(&facts, "ibrs ibpb rsb-fill stibp missing:srso missing:tsa");
+	facts.ext21_eax = BIT(28); /* IBPB_BRTYPE: a hypervisor below says so in CPUID */
+	assert_auto(&facts, "rsb-fill stibp ibpb-on-exit missing:tsa");
+	facts = zen1;
+	facts.ext8_ebx = 0;
+	assert_auto(&facts,
+		    "rsb-fill div-clear smt-off missing:spectre_v2 missing:btc missing:srso");
+	facts = zen4;
+	facts.takes_sbpb = false;
+	assert_auto(&facts, "ibpb verw auto-ibrs stibp missing:srso");
+}
+
+static void believes_amd_cpus_that_say_no(void **state)
+{
+	struct cpu_facts facts = zen3;
+
+	(void)state;
+	facts.ext21_eax = BIT(29);	   /* SRSO_NO */
+	facts.ext21_ecx = BIT(1) | BIT(2); /* TSA_SQ_NO, TSA_L1_NO */
+	assert_auto(&facts, "ibrs ibpb rsb-fill stibp");
+	facts.ext21_ecx = BIT(1); /* one of the two is not enough */
+	assert_true(chosen_for(&facts).needed & BIT(SIDE_TSA));
+	facts = zen2;
+	facts.ext8_ebx |= BTC_NO;
+	assert_false(chosen_for(&facts).needed & BIT(SIDE_BTC));
+}
+
+static void keeps_amds_threads_apart(void **state)
+{
+	struct cpu_facts facts = zen2;
+
+	(void)state;
+	assert_reads(&zen1, MITIGATIONS_AUTO, SMT_ON,
+		     "rsb-fill ibpb-on-exit div-clear missing:cross_thread");
+	assert_reads(&zen2, MITIGATIONS_AUTO, SMT_OFF,
+		     "rsb-fill ibpb-on-exit fp-backup-fix smt-off");
+	facts.has_smt = false;
+	assert_auto(&facts, "rsb-fill ibpb-on-exit fp-backup-fix");
+	assert_false(chosen_for(&facts).needed & BIT(SIDE_CROSS_THREAD));
+}
+
+static void takes_amds_models_apart(void **state)
+{
+	static const struct {
+		uint32_t leaf1_eax, needed;
+	} rows[] = {
+		{0x00800f82, BIT(SIDE_DIV0)},	  /* Zen+ */
+		{0x00850f00, BIT(SIDE_DIV0)},	  /* Fenghuang, Zen */
+		{0x00870f10, BIT(SIDE_ZENBLEED)}, /* Matisse */
+		{0x008a0f00, BIT(SIDE_ZENBLEED)}, /* Mendocino */
+		{0x00900f11, BIT(SIDE_DIV0)},	  /* Hygon Dhyana */
+		{0x00a20f12, BIT(SIDE_TSA)},	  /* Vermeer, Zen 3 */
+		{0x00b40f40, 0},		  /* Granite Ridge, Zen 5 */
+		{0x00600f20, 0},
+	};
+	const uint32_t told_apart = BIT(SIDE_DIV0) | BIT(SIDE_ZENBLEED) | BIT(SIDE_TSA);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cpu_facts facts = {.is_amd = true, .leaf1_eax = rows[i].leaf1_eax};
+
+		assert_int_equal(chosen_for(&facts).needed & told_apart, rows[i].needed);
+	}
+}
+
+/* SPEC_CTRL.IBRS is on only where predictions are neither thrown away nor kept apart. */
+static void writes_amds_registers(void **state)
+{
+	struct cpu_facts facts = zen3;
+
+	(void)state;
+	assert_int_equal(chosen_for(&zen1).spec_ctrl, 0);
+	assert_int_equal(chosen_for(&zen2).spec_ctrl, 2);
+	assert_int_equal(chosen_for(&zen5).spec_ctrl, 2);
+	facts.takes_sbpb = false;
+	assert_int_equal(chosen_for(&facts).spec_ctrl, 3);
+	assert_int_equal(chosen_for(&zen2).rsb_rounds, 16);
+	assert_int_equal(chosen_for(&zen4).rsb_rounds, 0);
+	facts = zen2;
+	facts.ext8_ebx |= BIT(30); /* IBPB_RET */
+	assert_int_equal(chosen_for(&facts).rsb_rounds, 0);
+	assert_false(chosen_for(&facts).measures & BIT(MEASURE_RSB_FILL));
+}
+
+static void forces_on_amd_what_this_cpu_takes(void **state)
+{
+	struct cpu_facts facts = {.is_amd = true, .leaf1_eax = 0x800f12};
+
+	(void)state;
+	assert_reads(&facts, MITIGATIONS_FORCE, SMT_AUTO,
+		     "rsb-fill verw div-clear missing:spectre_v2 missing:btc missing:srso");
+	facts.takes_pred_cmd = facts.has_spec_ctrl = true;
+	assert_reads(&facts, MITIGATIONS_FORCE, SMT_AUTO,
+		     "ibrs rsb-fill verw ibpb-on-exit div-clear missing:spectre_v2 missing:btc "
+		     "missing:srso");
+	assert_reads(&facts, MITIGATIONS_AUTO, SMT_AUTO,
+		     "rsb-fill div-clear missing:spectre_v2 missing:btc missing:srso");
 }
 
 static void guards_no_entry_of_a_cpu_that_needs_nothing_there(void **state)
@@ -138,6 +273,8 @@ static void guards_no_entry_of_a_cpu_that_needs_nothing_there(void **state)
 	assert_false(chosen_for(&granite_rapids).measures & MEASURES_AT_ENTRY);
 	assert_true(chosen_for(&sapphire_rapids).measures & MEASURES_AT_ENTRY);
 	assert_true(chosen_for(&broadwell).measures & MEASURES_AT_ENTRY);
+	assert_false(chosen_for(&zen5).measures & MEASURES_AT_ENTRY);
+	assert_true(chosen_for(&zen4).measures & MEASURES_AT_ENTRY);
 }
 
 static void says_what_old_microcode_leaves_open(void **state)
@@ -255,7 +392,7 @@ static void has_room_for_the_longest_text(void **state)
 
 	(void)state;
 	mitigations_describe(&most, text, sizeof(text));
-	assert_string_equal(strrchr(text, ' '), " missing:tsa");
+	assert_string_equal(strrchr(text, ' '), " missing:zenbleed");
 }
 
 static void cuts_text_that_does_not_fit(void **state)
@@ -275,6 +412,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_what_each_intel_generation_needs),
 		cmocka_unit_test(knows_what_each_amd_generation_needs),
+		cmocka_unit_test(says_what_old_microcode_of_amd_leaves_open),
+		cmocka_unit_test(believes_amd_cpus_that_say_no),
+		cmocka_unit_test(keeps_amds_threads_apart),
+		cmocka_unit_test(takes_amds_models_apart),
+		cmocka_unit_test(writes_amds_registers),
+		cmocka_unit_test(forces_on_amd_what_this_cpu_takes),
 		cmocka_unit_test(guards_no_entry_of_a_cpu_that_needs_nothing_there),
 		cmocka_unit_test(says_what_old_microcode_leaves_open),
 		cmocka_unit_test(believes_verw_only_where_microcode_taught_it),

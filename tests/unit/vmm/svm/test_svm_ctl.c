@@ -27,6 +27,7 @@ static void takes_the_least_that_will_do(void **state)
 	assert_string_equal(missing, "");
 	assert_string_equal(features, "npt");
 	assert_false(ctl.has_nrip_save || ctl.has_decode_assists || ctl.has_lbr_virt || ctl.has_1g);
+	assert_false(ctl.has_flush_by_asid || ctl.has_host_mce);
 	assert_int_equal(ctl.nr_asids, 2);
 	assert_int_equal(ctl.pause_filter_count, 0);
 	assert_false(ctl.misc1 & INTERCEPT_PAUSE);
@@ -55,13 +56,62 @@ static void uses_what_is_there(void **state)
 	assert_int_equal(choose(&all), HV_OK);
 	assert_string_equal(
 		features,
-		"npt nrip-save vmcb-clean flush-by-asid decode-assists lbr-virt tsc-scaling "
-		"pause-filter npt-1g");
+		"npt nrip-save vmcb-clean flush-by-asid decode-assists lbr-virt pause-filter "
+		"host-mce npt-1g");
 	assert_true(ctl.has_nrip_save && ctl.has_decode_assists && ctl.has_lbr_virt && ctl.has_1g);
-	assert_true(ctl.has_flush_by_asid && ctl.has_tsc_rate);
+	assert_true(ctl.has_flush_by_asid && ctl.has_host_mce);
 	assert_true(ctl.misc1 & INTERCEPT_PAUSE);
 	assert_int_equal(ctl.pause_filter_threshold, 128);
 	assert_int_equal(ctl.cr4_offered, 0x370fbf);
+}
+
+/* Each by its own bit alone, and with all others there but it. */
+static void takes_each_feature_by_itself(void **state)
+{
+	static const struct {
+		uint32_t bit;
+		const char *word;
+	} rows[] = {
+		{SVM_FEATURE_NRIP_SAVE, "nrip-save"},
+		{SVM_FEATURE_VMCB_CLEAN, "vmcb-clean"},
+		{SVM_FEATURE_FLUSH_BY_ASID, "flush-by-asid"},
+		{SVM_FEATURE_DECODE_ASSISTS, "decode-assists"},
+		{SVM_FEATURE_LBR_VIRT, "lbr-virt"},
+		{SVM_FEATURE_PAUSE_FILTER, "pause-filter"},
+		{SVM_FEATURE_HOST_MCE_OVERRIDE, "host-mce"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct svm_cap cap = least;
+
+		cap.svm_edx |= rows[i].bit;
+		assert_int_equal(choose(&cap), HV_OK);
+		assert_non_null(strstr(features, rows[i].word));
+		assert_int_equal(strlen(features), strlen("npt ") + strlen(rows[i].word));
+		assert_int_equal(ctl.has_nrip_save, rows[i].bit == SVM_FEATURE_NRIP_SAVE);
+		assert_int_equal(ctl.has_flush_by_asid, rows[i].bit == SVM_FEATURE_FLUSH_BY_ASID);
+		assert_int_equal(ctl.has_decode_assists, rows[i].bit == SVM_FEATURE_DECODE_ASSISTS);
+		assert_int_equal(ctl.has_lbr_virt, rows[i].bit == SVM_FEATURE_LBR_VIRT);
+		assert_int_equal(ctl.has_host_mce, rows[i].bit == SVM_FEATURE_HOST_MCE_OVERRIDE);
+		assert_int_equal(ctl.pause_filter_count > 0,
+				 rows[i].bit == SVM_FEATURE_PAUSE_FILTER);
+		cap.svm_edx = ~rows[i].bit;
+		assert_int_equal(choose(&cap), HV_OK);
+		assert_null(strstr(features, rows[i].word));
+	}
+}
+
+static void filters_pauses_without_a_threshold_where_there_is_none(void **state)
+{
+	struct svm_cap cap = least;
+
+	(void)state;
+	cap.svm_edx |= SVM_FEATURE_PAUSE_FILTER;
+	assert_int_equal(choose(&cap), HV_OK);
+	assert_true(ctl.misc1 & INTERCEPT_PAUSE);
+	assert_int_not_equal(ctl.pause_filter_count, 0);
+	assert_int_equal(ctl.pause_filter_threshold, 0);
 }
 
 static void offers_no_long_addresses_and_no_virtualisation_in_cr4(void **state)
@@ -130,6 +180,8 @@ int main(void)
 		cmocka_unit_test(takes_the_least_that_will_do),
 		cmocka_unit_test(names_all_that_is_missing),
 		cmocka_unit_test(uses_what_is_there),
+		cmocka_unit_test(takes_each_feature_by_itself),
+		cmocka_unit_test(filters_pauses_without_a_threshold_where_there_is_none),
 		cmocka_unit_test(offers_no_long_addresses_and_no_virtualisation_in_cr4),
 		cmocka_unit_test(keeps_guests_from_all_of_svm),
 		cmocka_unit_test(passes_an_msr_of_each_range),

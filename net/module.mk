@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-kernel-y += net/mac_table.c net/switch.c net/uplink.c
-pure-y   += net/mac_table.c net/switch.c
+net-pure := net/mac_table.c net/offload.c net/switch.c net/uplink_choice.c
+kernel-y += $(net-pure) net/buffer.c net/uplink.c
+pure-y   += $(net-pure)

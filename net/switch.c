@@ -12,11 +12,15 @@
  * NICs on one wire would make a loop otherwise. What comes from a guest is checked harder than
  * what comes from outside: its own source address only, no VLAN tags (no hopping into a VLAN of the
  * provider's), and none of the addresses that steer bridges.
+ *
+ * A frame that is not finished goes on so to whom takes it so, and is finished for each of the
+ * others, in one buffer under the switch's lock. A large segment goes to one station only.
  */
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/lock.h"
 #include "kernel/lib/string.h"
 #include "net/mac_table.h"
+#include "net/offload.h"
 #include "net/port.h"
 
 #define SWITCH_PORTS_MAX 256u
@@ -35,7 +39,18 @@ static struct {
 	struct net_port *ports[SWITCH_PORTS_MAX];
 	struct net_port *local[LOCAL_SLOTS]; /* agent and guests, open addressing by mac_hash() */
 	struct mac_table learned;	     /* stations behind uplinks */
+	uint8_t finished[NET_FRAME_MAX];     /* the frame that is being finished */
 } sw;
+
+struct parcel { /* a frame on its way */
+	const void *frame;
+	size_t len_bytes;
+	const struct frame_offload *offload; /* NULL: finished */
+	size_t longest;			     /* IP packet that comes of it, without tag */
+	uint32_t takes;			     /* NET_TAKES_ what a receiver of it as it is must */
+	uint32_t nr_frames;		     /* that a wire would carry, with their bytes */
+	uint64_t wire_bytes;
+};
 
 struct header { /* of one frame, read once */
 	uint8_t dst[MAC_LEN], src[MAC_LEN];
@@ -123,7 +138,8 @@ enum hv_err net_attach(struct net_port *port)
 {
 	enum hv_err err;
 
-	ASSERT(port->deliver);
+	ASSERT(port->deliver && port->mtu <= NET_MTU_MAX);
+	port->mtu = MAX(port->mtu, NET_MTU_MIN);
 	if (port->kind != NET_PORT_UPLINK && (is_multicast(port->mac) || is_zero(port->mac)))
 		return HV_EINVAL;
 
@@ -149,6 +165,17 @@ void net_detach(struct net_port *port)
 		sw.nr_slots--;
 	local_rebuild();
 	port->slot = -1;
+	lock_release(&sw.lock);
+}
+
+void net_change(struct net_port *port, void *owner, uint32_t offloads, uint32_t mtu)
+{
+	lock_take(&sw.lock);
+	ASSERT(is_attached(port) && mtu >= NET_MTU_MIN && mtu <= NET_MTU_MAX);
+	mac_table_forget_slot(&sw.learned, port->slot);
+	port->owner = owner;
+	port->mtu = mtu;
+	__atomic_store_n(&port->offloads, offloads, __ATOMIC_RELAXED);
 	lock_release(&sw.lock);
 }
 
@@ -178,21 +205,53 @@ static bool may_send(const struct net_port *from, const struct header *h)
 	       !local_find(from->network, h->src);
 }
 
-static bool hand_over(struct net_port *to, const void *frame, size_t len_bytes,
-		      const struct frame_offload *offload)
+/* ---- handing over ---- */
+
+static void count_received(struct net_port *to, uint64_t packets, uint64_t bytes)
 {
-	if (!to->deliver(to, frame, len_bytes, offload)) {
-		to->counters.rx_dropped++;
-		return false;
+	to->counters.rx_packets += packets;
+	to->counters.rx_bytes += bytes;
+}
+
+/* Ends at the first frame for which there is no room: where one is lost, TCP sends the rest anew.
+ */
+static bool hand_over_finished(struct net_port *to, const struct parcel *p, uint32_t offloads)
+{
+	struct offload_cut cut;
+	size_t len_bytes;
+
+	offload_cut_start(&cut, p->frame, p->len_bytes, p->offload, offloads & NET_TAKES_CSUM);
+	while ((len_bytes = offload_cut_next(&cut, sw.finished)) != 0) {
+		if (!to->deliver(to, sw.finished, len_bytes,
+				 cut.left.needs_csum ? &cut.left : NULL)) {
+			to->counters.rx_dropped += p->nr_frames - (cut.nr_made - 1);
+			return false;
+		}
+		count_received(to, 1, len_bytes);
 	}
-	to->counters.rx_packets++;
-	to->counters.rx_bytes += len_bytes;
 	return true;
 }
 
+static bool hand_over(struct net_port *to, const struct parcel *p)
+{
+	uint32_t offloads = __atomic_load_n(&to->offloads, __ATOMIC_RELAXED);
+
+	if (p->longest > to->mtu)
+		goto drop;
+	if (p->takes & ~offloads)
+		return hand_over_finished(to, p, offloads);
+	if (!to->deliver(to, p->frame, p->len_bytes, p->offload))
+		goto drop;
+	count_received(to, p->nr_frames, p->wire_bytes);
+	return true;
+
+drop:
+	to->counters.rx_dropped += p->nr_frames;
+	return false;
+}
+
 /* To each port of the network, or each uplink of it. Who has no room misses it. */
-static void flood(const struct net_port *from, bool is_for_all, const void *frame, size_t len_bytes,
-		  const struct frame_offload *offload)
+static void flood(const struct net_port *from, bool is_for_all, const struct parcel *p)
 {
 	for (uint32_t i = 0; i < sw.nr_slots; i++) {
 		struct net_port *to = sw.ports[i];
@@ -201,18 +260,17 @@ static void flood(const struct net_port *from, bool is_for_all, const void *fram
 			continue;
 		if (to->kind == NET_PORT_UPLINK ? from->kind == NET_PORT_UPLINK : !is_for_all)
 			continue;
-		hand_over(to, frame, len_bytes, offload);
+		hand_over(to, p);
 	}
 }
 
-static bool forward(struct net_port *from, const struct header *h, const void *frame,
-		    size_t len_bytes, const struct frame_offload *offload)
+static bool forward(struct net_port *from, const struct header *h, const struct parcel *p)
 {
 	struct net_port *to;
 	int32_t slot;
 
 	if (is_multicast(h->dst)) {
-		flood(from, true, frame, len_bytes, offload);
+		flood(from, true, p);
 		return true;
 	}
 
@@ -222,31 +280,70 @@ static bool forward(struct net_port *from, const struct header *h, const void *f
 		to = slot < 0 ? NULL : sw.ports[slot];
 	}
 	if (!to) {
-		flood(from, false, frame, len_bytes, offload);
+		flood(from, false, p);
 		return true;
 	}
 	if (to == from || (to->kind == NET_PORT_UPLINK && from->kind == NET_PORT_UPLINK))
 		return true; /* it is where it belongs already */
-	return hand_over(to, frame, len_bytes, offload);
+	return hand_over(to, p);
+}
+
+/* ---- sending ---- */
+
+static uint32_t needed_to_take(const struct frame_offload *offload)
+{
+	static const uint32_t rows[] = {
+		[OFFLOAD_GSO_NONE] = 0,
+		[OFFLOAD_GSO_TCP4] = NET_TAKES_TSO4,
+		[OFFLOAD_GSO_TCP6] = NET_TAKES_TSO6,
+	};
+
+	return !offload ? 0 : rows[offload->gso] | (offload->needs_csum ? NET_TAKES_CSUM : 0);
+}
+
+static struct parcel make_parcel(const void *frame, size_t len_bytes,
+				 const struct frame_offload *offload)
+{
+	return (struct parcel){
+		.frame = frame,
+		.len_bytes = len_bytes,
+		.offload = offload,
+		.longest = offload_longest(len_bytes, offload) - NET_FRAME_MIN,
+		.takes = needed_to_take(offload),
+		.nr_frames = offload_frames(len_bytes, offload),
+		.wire_bytes = offload_wire_bytes(len_bytes, offload),
+	};
+}
+
+/* TCP is with one station; and small segments would make one frame cost as much as a thousand. */
+static bool may_be_cut(const struct header *h, const struct frame_offload *offload)
+{
+	return !is_multicast(h->dst) && offload->gso_size >= NET_GSO_MIN;
 }
 
 static bool send_locked(struct net_port *from, const uint8_t *frame, size_t len_bytes,
 			const struct frame_offload *offload)
 {
+	struct parcel p;
 	struct header h;
 
 	ASSERT(is_attached(from));
-	if (len_bytes < NET_FRAME_MIN || len_bytes > NET_FRAME_MAX)
+	if (len_bytes < NET_FRAME_MIN || len_bytes > OFFLOAD_FRAME_MAX)
 		goto drop;
 	header_read(frame, len_bytes, &h);
-	if (!may_send(from, &h))
+	p = make_parcel(frame, len_bytes, offload);
+	if (h.is_tagged && p.longest >= NET_TAG_BYTES)
+		p.longest -= NET_TAG_BYTES;
+	if (p.longest > from->mtu || !may_send(from, &h))
+		goto drop;
+	if (offload && offload->gso != OFFLOAD_GSO_NONE && !may_be_cut(&h, offload))
 		goto drop;
 
-	from->counters.tx_packets++;
-	from->counters.tx_bytes += len_bytes;
+	from->counters.tx_packets += p.nr_frames;
+	from->counters.tx_bytes += p.wire_bytes;
 	if (from->kind == NET_PORT_UPLINK)
 		mac_table_learn(&sw.learned, from->network, h.src, from->slot);
-	return forward(from, &h, frame, len_bytes, offload);
+	return forward(from, &h, &p);
 
 drop:
 	from->counters.tx_dropped++;

@@ -65,7 +65,7 @@ struct board {
 	struct virtio_control *control;
 };
 
-static const struct net_ops the_switch = {net_attach, net_detach, net_send};
+static const struct net_ops the_switch = {net_attach, net_detach, net_buffer, net_send};
 
 /* Takes vm->lock's holder to the first vCPU, the only one that the PIC is wired to. */
 static void pic_output(struct vm *vm, bool is_high)
@@ -85,6 +85,7 @@ static enum hv_err create_pci(struct vm *vm, struct board *board,
 	for (uint32_t i = 0; err == HV_OK && i < vm->config.nr_nics; i++) {
 		struct virtio_net_conf conf = {
 			.network = vm->config.nics[i].network,
+			.mtu = vm->is_agent ? NET_MTU_MIN : net_mtu(),
 			.kind = vm->is_agent ? NET_PORT_AGENT : NET_PORT_GUEST,
 			.name = vm->name,
 			.net = &the_switch,

@@ -9,6 +9,7 @@
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/panic.h"
+#include "net/port.h"
 #include "vmm/board.h"
 #include "vmm/control.h"
 #include "vmm/cpuid.h"
@@ -63,6 +64,9 @@ void vmm_cpu_init(void)
 	if (err != HV_OK)
 		panic("CPU %u does not enter %s operation: %s", this_cpu()->index, virt->name,
 		      hv_strerror(err));
+	err = net_cpu_init();
+	if (err != HV_OK)
+		panic("CPU %u has no memory for frames: %s", this_cpu()->index, hv_strerror(err));
 	run_init_cpu();
 }
 

@@ -10,6 +10,7 @@
 #include "tests/fuzz/input.h"
 #include "tests/unit/support/fake_net.h"
 #include "tests/unit/support/fake_vm.h"
+#include "tests/unit/support/tcp_frame.h"
 #include "tests/unit/support/vdriver.h"
 #include "vmm/dev/virtio_control.h"
 #include "vmm/dev/virtio_rng.h"
@@ -17,6 +18,8 @@
 #define DEVICES	 3u
 #define QUEUES	 2u
 #define RINGS(n) (0x1000ull + 0x1000ull * (n))
+#define SENDS	 (VIRTIO_NET_F_CSUM | VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6)
+#define TAKES	 (VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len_bytes);
 
@@ -65,6 +68,8 @@ static void start(uint32_t device, struct input *in)
 	features |= how & 1 ? VIRTIO_F_EVENT_IDX : 0;
 	features |= how & 2 ? VIRTIO_F_INDIRECT_DESC : 0;
 	features |= how & 4 && device == 0 ? VIRTIO_NET_F_MRG_RXBUF : 0;
+	features |= how & 0x10 && device == 0 ? SENDS : 0;
+	features |= how & 0x20 && device == 0 ? TAKES : 0;
 	(void)vdriver_negotiate(d, features); /* it fails when a BAR was moved away */
 	if (how & 8)
 		vdriver_enable_msix(d);
@@ -144,13 +149,29 @@ static void poke_memory(struct input *in)
 	must(gmem_write(vm_memory(vm), gpa, &val, 1u << (val & 3)));
 }
 
+/* A segment, as it is or finished but for its checksum; whatever the driver said that it takes. */
+static void tcp_comes_in(uint16_t how)
+{
+	static struct tcp_frame tcp;
+
+	tcp_frame_make(&tcp, &(struct tcp_frame_conf){
+				     .is_ipv6 = how & 1,
+				     .tcp_options = how >> 1 & 7,
+				     .payload_bytes = 1 + 15u * (how & 0xfff),
+				     .gso_size = how & 0x1000 ? 1448 : 0,
+			     });
+	(void)net->port.deliver(&net->port, tcp.bytes, tcp.len_bytes, &tcp.offload);
+}
+
 static void come_in(struct input *in)
 {
 	static const uint8_t frame[NET_FRAME_MAX];
 	struct ctl_event event = {.kind = CTL_EVENT_VM};
-	uint16_t len = input_u16(in) % (NET_FRAME_MAX + 1);
+	uint16_t how = input_u16(in), len = how % (NET_FRAME_MAX + 1);
 
-	if (len >= NET_FRAME_MIN)
+	if (how & 0x8000)
+		tcp_comes_in(how);
+	else if (len >= NET_FRAME_MIN)
 		(void)net->port.deliver(&net->port, frame, len, NULL);
 	else
 		virtio_control_event(control, &event);

@@ -178,10 +178,11 @@ static void reset_device(struct virtio_pci *vp)
 		vp->ops->reset(vp);
 }
 
-static bool features_are_fine(const struct virtio_pci *vp)
+static bool features_are_fine(struct virtio_pci *vp)
 {
 	return !vp->has_alien_features && !(vp->driver_features & ~virtio_pci_offered(vp)) &&
-	       virtio_pci_has(vp, VIRTIO_F_VERSION_1);
+	       virtio_pci_has(vp, VIRTIO_F_VERSION_1) &&
+	       (!vp->ops->agree || vp->ops->agree(vp, vp->driver_features));
 }
 
 /* Bits are only ever added; [VIRTIO] has the driver write 0 to take them away. */

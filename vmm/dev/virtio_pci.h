@@ -105,6 +105,9 @@ struct virtio_ops {
 	uint16_t queue_max;    /* entries offered for each, a power of two */
 	uint32_t quiet_queues; /* bit n: queue n waits for input and wants no notifications */
 	uint64_t features;     /* the class's own; the ring's are added */
+	/* The driver wants these and no others, all of them offered: false, and it may not. May be
+	 * NULL: it may. Under vm->lock; no queue is live. */
+	bool (*agree)(struct virtio_pci *vp, uint64_t features);
 	/* The queue may have something to do. Any CPU, no queue's lock held; takes it itself. */
 	void (*notify)(struct virtio_pci *vp, uint32_t queue);
 	void (*reset)(struct virtio_pci *vp); /* after the queues; may be NULL */

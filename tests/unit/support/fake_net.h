@@ -10,11 +10,14 @@
 #include "vmm/dev/virtio_net.h"
 
 struct fake_net {
-	struct net_port *port;	      /* attached; NULL: none */
-	enum hv_err attach_err;	      /* what the next attach says */
-	uint8_t frame[NET_FRAME_MAX]; /* the last one sent */
+	struct net_port *port;		  /* attached; NULL: none */
+	enum hv_err attach_err;		  /* what the next attach says */
+	uint8_t buffer[NET_BUFFER_BYTES]; /* what net_buffer() gives */
+	uint8_t frame[OFFLOAD_FRAME_MAX]; /* the last one sent */
 	size_t frame_len;
-	uint32_t nr_sent; /* lawful ones */
+	bool has_offload;
+	struct frame_offload offload; /* of the last one sent, if it had one */
+	uint32_t nr_sent;	      /* lawful ones */
 	uint32_t nr_refused;
 };
 

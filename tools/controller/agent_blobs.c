@@ -17,9 +17,11 @@
 static bool node_needs(struct call *c)
 {
 	return db_number(&c->d->db, 0,
-			 "SELECT 1 FROM vms v JOIN images i ON i.id = v.kernel OR i.id = v.initrd"
-			 " WHERE v.node = ? AND v.deleted_ms IS NULL AND i.sha256 = ? AND i.state "
-			 "= 'ready' LIMIT 1",
+			 "SELECT 1 FROM images i WHERE i.sha256 = ?2 AND i.state = 'ready' AND"
+			 " (EXISTS(SELECT 1 FROM vms v WHERE v.node = ?1 AND v.deleted_ms IS NULL"
+			 " AND (v.kernel = i.id OR v.initrd = i.id))"
+			 " OR EXISTS(SELECT 1 FROM nodes n WHERE n.id = ?1 AND n.release = i.id))"
+			 " LIMIT 1",
 			 "tt", c->node, c->param) == 1;
 }
 

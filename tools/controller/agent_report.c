@@ -10,6 +10,7 @@
 #include "tools/controller/desired.h"
 #include "tools/controller/ledger.h"
 #include "tools/controller/node.h"
+#include "tools/controller/node_update.h"
 #include "tools/controller/util.h"
 
 static struct report_vm vms[PROTO_VMS_MAX];
@@ -136,8 +137,11 @@ static void keep_node(struct call *c, const struct report *r, int64_t now)
 	       "UPDATE nodes SET last_seen_ms = ?, boot_id = ?, applied_generation = ? WHERE id = "
 	       "?",
 	       "itit", now, r->boot_id, (int64_t)r->applied_generation, c->node);
-	if (r->has_node)
+	if (r->has_node) {
 		node_keep_info(c->d, c->node, &r->node);
+		if (r->node.has_update)
+			node_update_reported(c->d, c->node, &r->node.update);
+	}
 	if (r->has_lease)
 		node_keep_lease(c->d, c->node, &r->lease);
 	/* A database restored from a backup lags behind its nodes; generations must not go back. */

@@ -21,7 +21,8 @@
 	"NULL),"                                                                                   \
 	" (SELECT count(*) FROM vms WHERE node = n.id AND deleted_ms IS NULL),"                    \
 	" n.removed_ms, n.approved_fingerprint IS NOT NULL AND n.approved_fingerprint = "          \
-	"n.fingerprint, n.info, n.lease"                                                           \
+	"n.fingerprint, n.info, n.lease,"                                                          \
+	" (SELECT name FROM images WHERE id = n.release)"                                          \
 	" FROM nodes n WHERE "
 
 static const char *shown_state(struct billetd *d, sqlite3_stmt *q)
@@ -45,14 +46,18 @@ static void write_unknown_info(struct json_out *o)
 					    "memory_mib",
 					    "guest_memory_mib",
 					    "free_memory_mib",
-					    "uptime_ms"};
+					    "uptime_ms",
+					    "firmware",
+					    "machine",
+					    "update"};
+	static const char *const lists[] = {"nics", "disks", "mitigations", "cpu_features"};
 
 	for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
 		json_out_null(o, nulls[i]);
-	json_out_array(o, "nics");
-	json_out_end_array(o);
-	json_out_array(o, "mitigations");
-	json_out_end_array(o);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		json_out_array(o, lists[i]);
+		json_out_end_array(o);
+	}
 }
 
 /* The inventory was checked when it came; it is decoded to be written flat into the node's object.
@@ -91,6 +96,7 @@ static void write_node(struct billetd *d, sqlite3_stmt *q, struct json_out *o)
 	json_time(o, "certificate_expires_at", sqlite3_column_int64(q, 13));
 	json_out_uint(o, "reserved_memory_mib", (uint64_t)sqlite3_column_int64(q, 14));
 	json_out_uint(o, "vms", (uint64_t)sqlite3_column_int64(q, 15));
+	json_out_string(o, "release", db_text_or_null(q, 20));
 	write_info(db_text_or_null(q, 18), o);
 	if (lease)
 		json_out_raw(o, "lease", lease, strlen(lease));
@@ -99,7 +105,7 @@ static void write_node(struct billetd *d, sqlite3_stmt *q, struct json_out *o)
 	json_out_end_object(o);
 }
 
-static bool find(struct call *c, char id[static ID_TEXT_MAX])
+bool api_nodes_find(struct call *c, char id[static ID_TEXT_MAX])
 {
 	if (node_find(&c->d->db, c->param, id))
 		return true;
@@ -108,7 +114,7 @@ static bool find(struct call *c, char id[static ID_TEXT_MAX])
 	return false;
 }
 
-static void reply_node(struct call *c, const char *id)
+void api_nodes_reply(struct call *c, const char *id)
 {
 	sqlite3_stmt *q = db_query(&c->d->db, NODE_COLUMNS "n.id = ?", "t", id);
 
@@ -146,8 +152,8 @@ static void get_node(struct call *c)
 {
 	char id[ID_TEXT_MAX];
 
-	if (find(c, id))
-		reply_node(c, id);
+	if (api_nodes_find(c, id))
+		api_nodes_reply(c, id);
 }
 
 struct approval {
@@ -191,14 +197,15 @@ static void approve_node(struct call *c)
 	struct approval a = {0};
 	char id[ID_TEXT_MAX];
 
-	if (!find(c, id) || !call_decode(c, &approval_schema, &a) || !may_approve(c, id, &a))
+	if (!api_nodes_find(c, id) || !call_decode(c, &approval_schema, &a) ||
+	    !may_approve(c, id, &a))
 		return;
 	db_run(&c->d->db,
 	       "UPDATE nodes SET approved_fingerprint = fingerprint, approved_ms = ?, name = "
 	       "coalesce(?, name) WHERE id = ?",
 	       "iet", now_ms(), a.name, id);
 	audit_add(c->d, EVENT_INFO, "node_approved", c->actor, id, NULL, "node approved");
-	reply_node(c, id);
+	api_nodes_reply(c, id);
 }
 
 static void delete_vms(struct call *c, const char *node)
@@ -226,7 +233,7 @@ static void delete_node(struct call *c)
 	uint64_t force;
 	int64_t nr_vms;
 
-	if (!call_query_u64(c, "force", 0, 1, &force) || !find(c, id))
+	if (!call_query_u64(c, "force", 0, 1, &force) || !api_nodes_find(c, id))
 		return;
 	nr_vms = db_number(db, 0, "SELECT count(*) FROM vms WHERE node = ? AND deleted_ms IS NULL",
 			   "t", id);

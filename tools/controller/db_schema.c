@@ -97,7 +97,15 @@ static const char step_1[] =
 	" reply TEXT NOT NULL, created_ms INTEGER NOT NULL, PRIMARY KEY(token, key)) WITHOUT "
 	"ROWID;";
 
-static const char *const steps[] = {step_1};
+/* Releases of the node's software: images that are signed, and the one that a node shall run. */
+static const char step_2[] =
+	"ALTER TABLE images ADD COLUMN version TEXT;"
+	"ALTER TABLE images ADD COLUMN signature TEXT;"
+	"ALTER TABLE nodes ADD COLUMN release TEXT;"
+	"ALTER TABLE nodes ADD COLUMN release_attempt INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX nodes_release ON nodes(release) WHERE release IS NOT NULL;";
+
+static const char *const steps[] = {step_1, step_2};
 
 #define NR_STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -80,7 +80,8 @@ static void read_images(struct billetd *d, const char *node, struct proto_list *
 		db_query(&d->db,
 			 "SELECT min(id), sha256, size FROM images WHERE id IN"
 			 " (SELECT kernel FROM vms WHERE node = ?1 AND deleted_ms IS NULL UNION"
-			 " SELECT initrd FROM vms WHERE node = ?1 AND deleted_ms IS NULL)"
+			 " SELECT initrd FROM vms WHERE node = ?1 AND deleted_ms IS NULL UNION"
+			 " SELECT release FROM nodes WHERE id = ?1)"
 			 " GROUP BY sha256 LIMIT ?2",
 			 "ti", node, (int64_t)list->cap);
 
@@ -91,6 +92,25 @@ static void read_images(struct billetd *d, const char *node, struct proto_list *
 		db_text(q, 1, image->sha256, sizeof(image->sha256));
 		image->size = (uint64_t)sqlite3_column_int64(q, 2);
 	}
+}
+
+static bool read_update(struct billetd *d, const char *node, struct desired_update *update)
+{
+	sqlite3_stmt *q = db_query(&d->db,
+				   "SELECT i.version, i.sha256, i.size, i.signature,"
+				   " n.release_attempt FROM nodes n JOIN images i ON i.id ="
+				   " n.release WHERE n.id = ?",
+				   "t", node);
+
+	if (!db_row(&d->db, q))
+		return false;
+	db_text(q, 0, update->version, sizeof(update->version));
+	db_text(q, 1, update->sha256, sizeof(update->sha256));
+	update->size = (uint64_t)sqlite3_column_int64(q, 2);
+	db_text(q, 3, update->signature, sizeof(update->signature));
+	update->attempt = (uint64_t)sqlite3_column_int64(q, 4);
+	db_done(q);
+	return true;
 }
 
 void desired_encode(struct billetd *d, const char *node, struct json_out *o)
@@ -109,6 +129,7 @@ void desired_encode(struct billetd *d, const char *node, struct json_out *o)
 	time_text((int64_t)doc.time_ms, doc.time);
 	read_vms(d, node, &doc.vms);
 	read_images(d, node, &doc.images);
+	doc.has_update = read_update(d, node, &doc.update);
 	schema_encode(&desired_schema, &doc, NULL, o);
 }
 

@@ -17,15 +17,17 @@
 struct image {
 	int64_t seq;
 	char id[ID_TEXT_MAX], name[NAME_TEXT_MAX], kind[16], sha256[SHA256_TEXT_MAX], state[16];
+	char version[64], signature[SIGNATURE_TEXT_MAX]; /* of releases */
 	uint64_t size, uploaded;
 	int64_t created_ms, ready_ms;
 };
 
-enum image_kind { IMAGE_KERNEL, IMAGE_INITRD, IMAGE_KINDS };
-static const char *const kind_names[IMAGE_KINDS] = {"kernel", "initrd"};
+enum image_kind { IMAGE_KERNEL, IMAGE_INITRD, IMAGE_RELEASE, IMAGE_KINDS };
+static const char *const kind_names[IMAGE_KINDS] = {"kernel", "initrd", "release"};
 
 struct image_wish {
 	char name[NAME_TEXT_MAX], sha256[SHA256_TEXT_MAX];
+	char version[64], signature[SIGNATURE_TEXT_MAX];
 	enum image_kind kind;
 	uint64_t size;
 };
@@ -40,12 +42,14 @@ static const struct field image_wish_fields[] = {
 	 .min = 1,
 	 .max = SIZE_MAX_BYTES},
 	FIELD_STRING(struct image_wish, sha256, FORM_SHA256, FIELD_NEEDED),
+	FIELD_STRING(struct image_wish, version, FORM_TEXT, FIELD_OPTIONAL),
+	FIELD_STRING(struct image_wish, signature, FORM_SIGNATURE, FIELD_OPTIONAL),
 };
 static const struct schema image_wish_schema = SCHEMA(struct image_wish, image_wish_fields);
 
 #define IMAGE_COLUMNS                                                                              \
-	"SELECT seq, id, name, kind, sha256, state, size, uploaded, created_ms, ready_ms FROM "    \
-	"images WHERE "
+	"SELECT seq, id, name, kind, sha256, state, size, uploaded, created_ms, ready_ms, "        \
+	"version, signature FROM images WHERE "
 
 static void read_image(sqlite3_stmt *q, struct image *i)
 {
@@ -59,6 +63,8 @@ static void read_image(sqlite3_stmt *q, struct image *i)
 	i->uploaded = (uint64_t)sqlite3_column_int64(q, 7);
 	i->created_ms = sqlite3_column_int64(q, 8);
 	i->ready_ms = sqlite3_column_int64(q, 9);
+	db_text(q, 10, i->version, sizeof(i->version));
+	db_text(q, 11, i->signature, sizeof(i->signature));
 }
 
 static bool find(struct call *c, struct image *i)
@@ -87,7 +93,26 @@ static void write_image(const struct image *i, struct json_out *o)
 	json_out_u64(o, "uploaded", i->uploaded);
 	json_time(o, "created_at", i->created_ms);
 	json_time(o, "ready_at", i->ready_ms);
+	json_out_string(o, "version", i->version[0] ? i->version : NULL);
+	json_out_string(o, "signature", i->signature[0] ? i->signature : NULL);
 	json_out_end_object(o);
+}
+
+/* A release is signed and says its version; nothing else is, or does. */
+static bool is_whole(struct call *c, const struct image_wish *w)
+{
+	bool is_release = w->kind == IMAGE_RELEASE;
+	const char *key = NULL;
+
+	if (is_release != (w->version[0] != 0))
+		key = "version";
+	else if (is_release != (w->signature[0] != 0))
+		key = "signature";
+	if (key)
+		call_error(c, 422, "invalid_field", key,
+			   is_release ? "A release needs '%s'." : "'%s' is for releases only.",
+			   key);
+	return !key;
 }
 
 /* POST /v1/images */
@@ -99,17 +124,17 @@ static void post_image(struct call *c)
 	int64_t now = now_ms();
 	bool ready;
 
-	if (!call_decode(c, &image_wish_schema, &w))
+	if (!call_decode(c, &image_wish_schema, &w) || !is_whole(c, &w))
 		return;
 	ready = blob_exists(c->d, w.sha256, w.size);
 	random_id("img_", i.id);
 	if (!db_run(db,
 		    "INSERT OR IGNORE INTO images(id, name, kind, size, sha256, state, uploaded, "
-		    "created_ms, ready_ms)"
-		    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))",
-		    "tttittiii", i.id, w.name, kind_names[w.kind], (int64_t)w.size, w.sha256,
+		    "created_ms, ready_ms, version, signature)"
+		    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?)",
+		    "tttittiiiee", i.id, w.name, kind_names[w.kind], (int64_t)w.size, w.sha256,
 		    ready ? "ready" : "uploading", ready ? (int64_t)w.size : (int64_t)0, now,
-		    ready ? now : (int64_t)0)) {
+		    ready ? now : (int64_t)0, w.version, w.signature)) {
 		call_error(c, 409, "image_name_taken", "name",
 			   "An image named '%s' exists already; choose another name or delete"
 			   " that one.",
@@ -124,17 +149,19 @@ static void post_image(struct call *c)
 		write_image(&i, call_reply(c, 201));
 }
 
-/* GET /v1/images */
+/* GET /v1/images?kind= */
 static void list_images(struct call *c)
 {
+	const char *kind = call_query(c, "kind");
 	struct image i;
 	struct page p;
 	sqlite3_stmt *q;
 
 	if (!page_begin(&p, c))
 		return;
-	q = db_query(&c->d->db, IMAGE_COLUMNS "seq > ? ORDER BY seq LIMIT ?", "ii", p.after,
-		     (int64_t)p.limit + 1);
+	q = db_query(&c->d->db,
+		     IMAGE_COLUMNS "seq > ? AND (?2 IS NULL OR kind = ?2) ORDER BY seq LIMIT ?3",
+		     "iei", p.after, kind ? kind : "", (int64_t)p.limit + 1);
 	while (db_row(&c->d->db, q)) {
 		read_image(q, &i);
 		if (!page_more(&p, i.seq)) {
@@ -172,6 +199,11 @@ static void delete_image(struct call *c)
 		call_error(c, 409, "image_in_use", NULL,
 			   "%lld VMs use the image '%s'; delete them first.", (long long)users,
 			   i.name);
+		return;
+	}
+	if (db_number(db, 0, "SELECT count(*) FROM nodes WHERE release = ?", "t", i.id) > 0) {
+		call_error(c, 409, "image_in_use", NULL,
+			   "A node is being updated to '%s'; wait for it, or cancel that.", i.name);
 		return;
 	}
 	db_run(db, "DELETE FROM images WHERE id = ?", "t", i.id);

@@ -24,7 +24,7 @@ bool node_find(struct db *db, const char *id_or_name, char id[static ID_TEXT_MAX
 
 void node_keep_info(struct billetd *d, const char *node, const struct node_info *info)
 {
-	static char json[16384];
+	static char json[65536];
 	struct json_out o = {.at = json, .cap = sizeof(json)};
 
 	schema_encode(&node_info_schema, info, NULL, &o);

@@ -10,10 +10,21 @@
 #include "tools/controller/console.h"
 #include "tools/controller/desired.h"
 #include "tools/controller/image.h"
+#include "tools/controller/node_update.h"
 #include "tools/controller/vm.h"
 
 const struct route *const route_tables[] = {
-	agent_enroll_routes, desired_routes,	agent_report_routes, agent_blobs_routes,
-	console_routes,	     api_nodes_routes,	image_routes,	     vm_routes,
-	api_usage_routes,    api_tokens_routes, api_misc_routes,     NULL,
+	agent_enroll_routes,
+	desired_routes,
+	agent_report_routes,
+	agent_blobs_routes,
+	console_routes,
+	api_nodes_routes,
+	node_update_routes,
+	image_routes,
+	vm_routes,
+	api_usage_routes,
+	api_tokens_routes,
+	api_misc_routes,
+	NULL,
 };

@@ -3,6 +3,7 @@
 #include "drivers/drivers.h"
 
 #include "drivers/ahci.h"
+#include "drivers/ata.h"
 #include "drivers/e1000.h"
 #include "drivers/e1000e.h"
 #include "drivers/igb.h"
@@ -17,6 +18,7 @@ static const struct pci_driver *const drivers[] = {
 	&e1000e_driver,
 	&igb_driver,
 	&ahci_driver,
+	&ata_driver,
 };
 
 static bool knows_ids(const struct pci_driver *driver, const struct pci_device *dev)

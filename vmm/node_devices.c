@@ -4,6 +4,8 @@
 #include "drivers/nic.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
+#include "net/port.h"
+#include "net/uplink.h"
 #include "vmm/node_info.h"
 
 #define SET(field, text) fmt(field, sizeof(field), "%s", text)
@@ -33,6 +35,8 @@ static void read_nic(const struct nic *nic, struct ctl_nic_info *out)
 	memcpy(out->mac, nic->mac, sizeof(out->mac));
 	out->link_up = nic->is_link_up;
 	out->is_gone = nic->is_gone;
+	out->is_uplink = nic == net_uplink();
+	out->mtu = MIN(net_mtu(), nic->mtu_max);
 	out->speed_mbps = nic->speed_mbps;
 	out->nr_queues = nic->nr_rx_queues;
 	write_offloads(nic->features, out->offloads, sizeof(out->offloads));
@@ -53,9 +57,45 @@ uint32_t node_nics_read(struct ctl_nic_info *out, uint32_t cap)
 	return nr;
 }
 
+static uint32_t health_of(const struct block_dev *dev)
+{
+	if (dev->state == BLOCK_GONE)
+		return CTL_DISK_GONE;
+	if (!dev->health.is_known)
+		return CTL_DISK_UNKNOWN;
+	return dev->health.is_failing ? CTL_DISK_FAILING : CTL_DISK_GOOD;
+}
+
+static void read_disk(const struct block_dev *dev, struct ctl_disk_info *out)
+{
+	const struct block_counters *counters = &dev->counters;
+
+	SET(out->driver, dev->ops->driver);
+	SET(out->name, dev->name);
+	SET(out->location, dev->location);
+	SET(out->model, dev->model);
+	SET(out->serial, dev->serial);
+	out->size_bytes = dev->nr_sectors * dev->sector_bytes;
+	out->sector_bytes = dev->sector_bytes;
+	out->is_rotational = dev->is_rotational;
+	out->health = health_of(dev);
+	out->temperature_c = dev->health.temperature_c;
+	out->used_percent = dev->health.used_percent;
+	out->power_on_hours = dev->health.power_on_hours;
+	out->media_errors = dev->health.media_errors;
+	out->read_ops = counters->ops[BLOCK_READ];
+	out->write_ops = counters->ops[BLOCK_WRITE];
+	out->read_bytes = counters->sectors[BLOCK_READ] * dev->sector_bytes;
+	out->write_bytes = counters->sectors[BLOCK_WRITE] * dev->sector_bytes;
+	out->errors = counters->errors;
+	out->retries = counters->retries;
+}
+
 uint32_t node_disks_read(struct ctl_disk_info *out, uint32_t cap)
 {
-	(void)out;
-	(void)cap;
-	return 0;
+	uint32_t nr = MIN(block_count(), cap);
+
+	for (uint32_t i = 0; i < nr; i++)
+		read_disk(block_at(i), &out[i]);
+	return nr;
 }

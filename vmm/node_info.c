@@ -2,6 +2,7 @@
 /* The node's report: firmware and CPU say who it is, counters how it is. */
 #include "vmm/node_info.h"
 
+#include "drivers/block.h"
 #include "drivers/nic.h"
 #include "kernel/cpu.h"
 #include "kernel/cpu_hw.h"
@@ -9,6 +10,7 @@
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
+#include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/mitigations.h"
 #include "kernel/paging.h"
@@ -100,10 +102,13 @@ static void read_smbios(void)
 {
 	struct smbios_info smbios;
 
-	(void)smbios_read(boot_info.smbios_hpa, map_firmware, NULL, &smbios);
+	if (!smbios_read(boot_info.smbios_hpa, map_firmware, NULL, &smbios))
+		log_info("node",
+			 "firmware has no SMBIOS table: the machine is known by its network cards");
 	join(identity.firmware, sizeof(identity.firmware), firmware_names[boot_info.firmware],
 	     smbios.bios_vendor, smbios.bios_version);
 	join(identity.machine, sizeof(identity.machine), smbios.manufacturer, smbios.product, "");
+	log_info("node", "machine: %s; firmware: %s", identity.machine, identity.firmware);
 	if (smbios.has_uuid)
 		memcpy(identity.machine_id, smbios.uuid, sizeof(identity.machine_id));
 	else
@@ -148,6 +153,7 @@ void node_info_read(struct ctl_node_info *out)
 	out->uptime_ns = time_now_ns();
 	out->idle_ns = idle_ns();
 	out->nr_nics = nic_count();
+	out->nr_disks = block_count();
 	fmt(out->cpu_features, sizeof(out->cpu_features), "%s", identity.cpu_features);
 	fmt(out->firmware, sizeof(out->firmware), "%s", identity.firmware);
 	fmt(out->machine, sizeof(out->machine), "%s", identity.machine);

@@ -8,6 +8,8 @@
 #include "drivers/e1000e.h"
 #include "drivers/igb.h"
 #include "drivers/nic.h"
+#include "drivers/virtio_blk_hw.h"
+#include "drivers/virtio_net_hw.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/log.h"
 
@@ -19,6 +21,8 @@ static const struct pci_driver *const drivers[] = {
 	&igb_driver,
 	&ahci_driver,
 	&ata_driver,
+	&virtio_blk_driver,
+	&virtio_net_driver,
 };
 
 static bool knows_ids(const struct pci_driver *driver, const struct pci_device *dev)

@@ -2,12 +2,6 @@
 
 kernel-y += drivers/drivers.c drivers/nic.c drivers/dev_open.c drivers/dev_irqs.c
 pure-y   += drivers/dev_irqs.c
-kernel-y += drivers/ata_identify.c drivers/ata_cmd.c
-pure-y   += drivers/ata_identify.c drivers/ata_cmd.c
-kernel-y += drivers/ahci_cmd.c drivers/ahci_port.c drivers/ahci_hw.c
-pure-y   += drivers/ahci_cmd.c drivers/ahci_port.c
-kernel-y += drivers/ata_channel.c drivers/ata_hw.c
-pure-y   += drivers/ata_channel.c
 kernel-y += drivers/block.c drivers/block_check.c
 pure-y   += drivers/block.c drivers/block_check.c
 kernel-y += drivers/offload.c
@@ -15,3 +9,12 @@ pure-y   += drivers/offload.c
 kernel-y += drivers/intel_rx.c drivers/intel_tx.c drivers/intel_nic_hw.c
 kernel-y += drivers/e1000_hw.c drivers/e1000e_hw.c drivers/igb_hw.c
 pure-y   += drivers/intel_rx.c drivers/intel_tx.c
+kernel-y += drivers/ata_identify.c drivers/ata_cmd.c
+pure-y   += drivers/ata_identify.c drivers/ata_cmd.c
+kernel-y += drivers/ahci_cmd.c drivers/ahci_port.c drivers/ahci_hw.c
+pure-y   += drivers/ahci_cmd.c drivers/ahci_port.c
+kernel-y += drivers/ata_channel.c drivers/ata_hw.c
+pure-y   += drivers/ata_channel.c
+kernel-y += drivers/virtio_queue.c drivers/virtio_caps.c drivers/virtio_pci_hw.c
+kernel-y += drivers/virtio_blk.c drivers/virtio_blk_hw.c drivers/virtio_net_rings.c drivers/virtio_net_hw.c
+pure-y   += drivers/virtio_queue.c drivers/virtio_caps.c drivers/virtio_blk.c drivers/virtio_net_rings.c

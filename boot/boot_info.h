@@ -50,9 +50,10 @@ struct boot_info {
 	uint32_t nr_modules;
 	enum boot_firmware firmware;
 	struct boot_screen screen;
-	uint64_t smbios_hpa;   /* the entry point where UEFI has it; 0: search the BIOS area */
-	uint64_t rsdp_hpa;     /* 0: search the BIOS areas */
-	uint8_t rsdp_copy[36]; /* multiboot2 hands a copy; valid when rsdp_copy_len is not 0 */
+	uint64_t efi_system_hpa; /* UEFI's system table, for boot/uefi.h; 0: none */
+	uint64_t smbios_hpa;	 /* the entry point where UEFI has it; 0: search the BIOS area */
+	uint64_t rsdp_hpa;	 /* 0: search the BIOS areas */
+	uint8_t rsdp_copy[36];	 /* multiboot2 hands a copy; valid when rsdp_copy_len is not 0 */
 	uint32_t rsdp_copy_len;
 };
 

@@ -30,8 +30,14 @@ header:
 	.balign 8
 1:	.short 1, 1 /* information request, optional: what boot/multiboot2.c can use */
 	.long 2f - 1b
-	.long 1, 2, 3, 6, 14, 15
+	.long 1, 2, 3, 6, 8, 12, 14, 15, 17
 2:	.balign 8
+	.short 4, 1 /* consoles, optional: VGA text will do */
+	.long 12, 2
+	.balign 8
+	.short 5, 1 /* framebuffer, optional: any size and depth */
+	.long 20, 0, 0, 0
+	.balign 8
 	.short 6, 0 /* modules page aligned */
 	.long 8
 	.balign 8

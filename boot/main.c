@@ -4,6 +4,7 @@
 #include "boot/multiboot2.h"
 #include "boot/nmi_shower.h"
 #include "boot/pvh.h"
+#include "boot/uefi.h"
 #include "drivers/dev_irqs.h"
 #include "drivers/drivers.h"
 #include "kernel/acpi.h"
@@ -24,6 +25,7 @@
 #include "kernel/time.h"
 #include "kernel/time_hw.h"
 #include "net/uplink.h"
+#include "storage/node_slots.h"
 #include "vmm/vmm.h"
 
 #define BOOT_MAPPED_BYTES (4 * GIB) /* by entry.S, in the direct map */
@@ -93,6 +95,21 @@ static const void *map_firmware(void *arg, uint64_t hpa, uint64_t len_bytes)
 	return paging_map_firmware(hpa, len_bytes);
 }
 
+/* While the memory that they lie in is still nobody's. */
+static void read_uefi(void)
+{
+	static const char *const names[] = {
+		[FIRMWARE_BIOS] = "BIOS", [FIRMWARE_UEFI] = "UEFI", [FIRMWARE_NONE] = "none"};
+
+	uefi_read_tables(&boot_info, map_firmware, NULL);
+	if (boot_info.screen.kind == SCREEN_NONE)
+		log_info("boot", "firmware: %s, no screen", names[boot_info.firmware]);
+	else
+		log_info("boot", "firmware: %s, screen of %u x %u %s", names[boot_info.firmware],
+			 boot_info.screen.width, boot_info.screen.height,
+			 boot_info.screen.kind == SCREEN_VGA_TEXT ? "characters" : "pixels");
+}
+
 /* The loader's copy of the RSDP, else the one it points at, else the one in the BIOS's memory. */
 static void read_acpi(void)
 {
@@ -141,6 +158,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	read_boot_info(protocol, info_hpa);
 	apply_cmdline();
 	paging_init(&boot_info);
+	read_uefi();
 	memory_init(&boot_info);
 	read_acpi();
 	irq_init();
@@ -150,6 +168,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	log_info("cpu", "side channels: %s", mitigations_text());
 	pci_init();
 	drivers_init();
+	node_slots_init();
 	net_uplink_init();
 	random_init();
 	can_run_guests = vmm_init();

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # the boot protocols
-pure-y += boot/ranges.c boot/multiboot2.c boot/pvh.c
-kernel-y += boot/ranges.c boot/multiboot2.c boot/pvh.c
+boot-protocols := boot/ranges.c boot/multiboot2.c boot/pvh.c boot/uefi.c boot/screen_info.c
+pure-y += $(boot-protocols)
+kernel-y += $(boot-protocols)
 
 # entry and boot order
 pure-y += boot/boot_info.c

@@ -4,12 +4,14 @@
  *
  *     total_size reserved | type size body.. pad | type size body.. pad | ... | 0 8
  *
- * One table says what is done with which type. Modules are judged last, since the memory map that
- * they must lie in may come after them.
+ * One table says what is done with which type. Modules and the screen are judged last, since the
+ * memory map, which the ones must lie in and the other beside, may come after them.
  */
 #include "boot/multiboot2.h"
 
 #include "boot/ranges.h"
+#include "boot/screen_info.h"
+#include "boot/uefi.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
@@ -20,8 +22,18 @@
 #define MB2_TAG_LOADER_NAME 2
 #define MB2_TAG_MODULE	    3
 #define MB2_TAG_MMAP	    6
+#define MB2_TAG_FRAMEBUFFER 8
+#define MB2_TAG_EFI32	    11
+#define MB2_TAG_EFI64	    12
 #define MB2_TAG_ACPI_OLD    14
 #define MB2_TAG_ACPI_NEW    15
+#define MB2_TAG_EFI_MMAP    17
+
+/* [MULTIBOOT2] "Framebuffer info" */
+#define FRAMEBUFFER_BYTES    24u /* and the colours behind it, by its type */
+#define FRAMEBUFFER_RGB	     1u
+#define FRAMEBUFFER_EGA_TEXT 2u
+#define FRAMEBUFFER_COLOURS  6u
 
 #define INFO_HEADER_BYTES 8u
 #define TAG_HEADER_BYTES  8u
@@ -103,13 +115,70 @@ static enum hv_err parse_rsdp(const uint8_t *body, size_t len, struct boot_info 
 	return HV_OK;
 }
 
+static enum hv_err parse_framebuffer(const uint8_t *body, size_t len, struct boot_info *out)
+{
+	struct boot_screen *s = &out->screen;
+	const uint8_t *colours = body + FRAMEBUFFER_BYTES;
+
+	if (len < FRAMEBUFFER_BYTES)
+		return HV_EPROTO;
+	s->hpa = get_le64(body);
+	s->pitch_bytes = get_le32(body + 8);
+	s->width = get_le32(body + 12);
+	s->height = get_le32(body + 16);
+	s->bits_per_pixel = body[20];
+	if (body[21] == FRAMEBUFFER_EGA_TEXT) {
+		s->kind = SCREEN_VGA_TEXT;
+	} else if (body[21] == FRAMEBUFFER_RGB) {
+		if (len < FRAMEBUFFER_BYTES + FRAMEBUFFER_COLOURS)
+			return HV_EPROTO;
+		s->kind = SCREEN_FRAMEBUFFER;
+		s->red = (struct boot_screen_colour){colours[0], colours[1]};
+		s->green = (struct boot_screen_colour){colours[2], colours[3]};
+		s->blue = (struct boot_screen_colour){colours[4], colours[5]};
+	}
+	return HV_OK;
+}
+
+/* UEFI of 32 bits has structs of another form, which we do not read. */
+static enum hv_err parse_efi32(const uint8_t *body, size_t len, struct boot_info *out)
+{
+	(void)body;
+	(void)len;
+	out->firmware = FIRMWARE_UEFI;
+	return HV_OK;
+}
+
+static enum hv_err parse_efi64(const uint8_t *body, size_t len, struct boot_info *out)
+{
+	if (len < 8)
+		return HV_EPROTO;
+	out->firmware = FIRMWARE_UEFI;
+	out->efi_system_hpa = get_le64(body);
+	return HV_OK;
+}
+
+static enum hv_err parse_efi_mmap(const uint8_t *body, size_t len, struct boot_info *out)
+{
+	if (len < 8)
+		return HV_EPROTO;
+	return uefi_add_map(out, body + 8, len - 8, get_le32(body));
+}
+
 static const struct {
 	uint32_t type;
 	tag_fn *parse;
 } tag_rows[] = {
-	{MB2_TAG_CMDLINE, parse_cmdline}, {MB2_TAG_LOADER_NAME, parse_loader_name},
-	{MB2_TAG_MODULE, parse_module},	  {MB2_TAG_MMAP, parse_mmap},
-	{MB2_TAG_ACPI_OLD, parse_rsdp},	  {MB2_TAG_ACPI_NEW, parse_rsdp},
+	{MB2_TAG_CMDLINE, parse_cmdline},
+	{MB2_TAG_LOADER_NAME, parse_loader_name},
+	{MB2_TAG_MODULE, parse_module},
+	{MB2_TAG_MMAP, parse_mmap},
+	{MB2_TAG_ACPI_OLD, parse_rsdp},
+	{MB2_TAG_ACPI_NEW, parse_rsdp},
+	{MB2_TAG_FRAMEBUFFER, parse_framebuffer},
+	{MB2_TAG_EFI32, parse_efi32},
+	{MB2_TAG_EFI64, parse_efi64},
+	{MB2_TAG_EFI_MMAP, parse_efi_mmap},
 };
 
 static enum hv_err parse_tag(uint32_t type, const uint8_t *body, size_t len, struct boot_info *out)
@@ -117,7 +186,7 @@ static enum hv_err parse_tag(uint32_t type, const uint8_t *body, size_t len, str
 	for (size_t i = 0; i < ARRAY_SIZE(tag_rows); i++)
 		if (tag_rows[i].type == type)
 			return tag_rows[i].parse(body, len, out);
-	return HV_OK; /* framebuffer, EFI tables and the like: not for us */
+	return HV_OK; /* not for us */
 }
 
 static enum hv_err parse_tags(const uint8_t *info, size_t size, struct boot_info *out)
@@ -160,5 +229,6 @@ enum hv_err multiboot2_parse(const void *info, size_t len_bytes, struct boot_inf
 	if (out->nr_ranges == 0)
 		return HV_EPROTO;
 	ranges_drop_stray_modules(out);
+	screen_info_check(out);
 	return HV_OK;
 }

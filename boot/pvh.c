@@ -116,6 +116,7 @@ enum hv_err pvh_parse(uint64_t start_info_hpa, pvh_map_fn *map, void *arg, struc
 
 	memset(out, 0, sizeof(*out));
 	out->protocol = "pvh";
+	out->firmware = FIRMWARE_NONE;
 	err = read_at(&mem, start_info_hpa, &info, sizeof(info));
 	if (err != HV_OK)
 		return err;

@@ -116,6 +116,18 @@ bool ranges_is_ram(const struct boot_info *info, uint64_t base, uint64_t len_byt
 	return false;
 }
 
+bool ranges_touch_ram(const struct boot_info *info, uint64_t base, uint64_t len_bytes)
+{
+	for (uint32_t i = 0; i < info->nr_ranges; i++) {
+		const struct boot_range *r = &info->ranges[i];
+
+		if (r->type == RANGE_RAM && base < r->base + r->len_bytes &&
+		    r->base < base + len_bytes)
+			return true;
+	}
+	return false;
+}
+
 void ranges_drop_stray_modules(struct boot_info *info)
 {
 	uint32_t kept = 0;

@@ -26,6 +26,9 @@ MUST_CHECK enum hv_err ranges_add(struct boot_info *info, uint64_t base, uint64_
 /* Whether a block that is not empty lies in one piece of RAM. */
 bool ranges_is_ram(const struct boot_info *info, uint64_t base, uint64_t len_bytes);
 
+/* Whether any byte of a block that does not wrap is RAM. */
+bool ranges_touch_ram(const struct boot_info *info, uint64_t base, uint64_t len_bytes);
+
 /* ranges_drop_stray_modules - leave out, with a warning, what a loader says lies outside of RAM */
 void ranges_drop_stray_modules(struct boot_info *info);
 

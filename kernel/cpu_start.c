@@ -159,6 +159,14 @@ void cpu_start_others(void (*run)(void))
 	bool is_smt_off = mitigations.measures & BIT(MEASURE_SMT_OFF);
 	uint32_t nr_left_out = 0;
 
+	if (!paging_is_mapped((uint64_t)page)) {
+		log_err("cpu",
+			"firmware keeps the page at 0x%x, where the other CPUs would start: "
+			"there is only one",
+			AP_TRAMPOLINE_HPA);
+		paging_forget_boot_tables();
+		return;
+	}
 	run_when_up = run;
 	ap_cr3 = read_cr3();
 	memcpy(page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));

@@ -3,8 +3,8 @@
  * The machine's own identity in firmware's SMBIOS table. The bytes are hostile input: every length
  * is checked, checksums must hold. Pure.
  *
- * Source: [SMBIOS] "SMBIOS 2.1 (32-bit) Entry Point", "SMBIOS 3.0 (64-bit) Entry Point", "System
- * Information (Type 1)".
+ * Source: [SMBIOS] "SMBIOS 2.1 (32-bit) Entry Point", "SMBIOS 3.0 (64-bit) Entry Point", "BIOS
+ * Information (Type 0)", "System Information (Type 1)".
  */
 #ifndef KERNEL_SMBIOS_H
 #define KERNEL_SMBIOS_H
@@ -23,7 +23,25 @@ struct smbios_entry {
 /* smbios_find - look for an entry point in a copy of the area; false when none holds */
 bool smbios_find(const uint8_t *area, size_t len_bytes, struct smbios_entry *out);
 
-/* smbios_uuid - the system's UUID in the order of RFC 9562; false when the table has none */
-bool smbios_uuid(const uint8_t *table, size_t len_bytes, uint8_t uuid[16]);
+struct smbios_info { /* texts are printable ASCII, cut, and empty where there is none */
+	char bios_vendor[48], bios_version[48];
+	char manufacturer[48], product[48];
+	bool has_uuid;
+	uint8_t uuid[16]; /* the system's, in the order of RFC 9562 */
+};
+
+/* smbios_parse - what the first structures of type 0 and 1 say; out is wholly overwritten */
+void smbios_parse(const uint8_t *table, size_t len_bytes, struct smbios_info *out);
+
+/* Pointer to len_bytes of physical memory, or NULL when that cannot be read. */
+typedef const void *smbios_map_fn(void *arg, uint64_t hpa, uint64_t len_bytes);
+
+/*
+ * smbios_read - find the table and parse it
+ *
+ * entry_hpa  where UEFI says that the entry point is; 0: look in the BIOS's area
+ * out        wholly overwritten; empty when the answer is false, as there is no table
+ */
+bool smbios_read(uint64_t entry_hpa, smbios_map_fn *map, void *arg, struct smbios_info *out);
 
 #endif

@@ -8,6 +8,25 @@
 #include "boot/ranges.h"
 #include "kernel/lib/assert.h"
 
+static inline void check_screen(const struct boot_info *info, const struct boot_screen *s)
+{
+	uint64_t len = (uint64_t)s->height * s->pitch_bytes;
+
+	if (s->kind == SCREEN_NONE)
+		return;
+	ASSERT(len > 0 && range_fits(s->hpa, len, 1ull << 46));
+	if (s->kind == SCREEN_VGA_TEXT) {
+		ASSERT(s->width >= 80 && s->height >= 25 && s->pitch_bytes == 2 * s->width);
+		return;
+	}
+	ASSERT(!ranges_touch_ram(info, s->hpa, len));
+	ASSERT(s->width >= 640 && s->height >= 400);
+	ASSERT(s->bits_per_pixel / 8 * s->width <= s->pitch_bytes);
+	ASSERT(s->red.shift + s->red.bits <= s->bits_per_pixel);
+	ASSERT(s->green.shift + s->green.bits <= s->bits_per_pixel);
+	ASSERT(s->blue.shift + s->blue.bits <= s->bits_per_pixel);
+}
+
 static inline void check_boot_info(const struct boot_info *info)
 {
 	ASSERT(info->nr_ranges > 0 && info->nr_ranges <= BOOT_RANGES_MAX);
@@ -26,6 +45,7 @@ static inline void check_boot_info(const struct boot_info *info)
 	}
 	ASSERT(memchr(info->cmdline, 0, sizeof(info->cmdline)) != NULL);
 	ASSERT(memchr(info->loader, 0, sizeof(info->loader)) != NULL);
+	check_screen(info, &info->screen);
 	ASSERT(info->rsdp_copy_len == 0 ||
 	       (info->rsdp_copy_len >= 20 && info->rsdp_copy_len <= sizeof(info->rsdp_copy)));
 }

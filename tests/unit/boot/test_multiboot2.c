@@ -213,7 +213,7 @@ static void refuses_bodies_that_are_too_short(void **state)
 {
 	static const struct {
 		uint32_t type, len;
-	} rows[] = {{3, 7}, {6, 7}, {14, 19}, {15, 19}};
+	} rows[] = {{3, 7}, {6, 7}, {8, 23}, {12, 7}, {14, 19}, {15, 19}, {17, 7}, {17, 8}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		start(state);
@@ -257,6 +257,149 @@ static void refuses_a_total_size_beyond_the_buffer_or_below_the_header(void **st
 	assert_int_equal(multiboot2_parse(small, 0, &info), HV_EPROTO);
 }
 
+/* [MULTIBOOT2] "Framebuffer info", as GRUB fills it on OVMF. */
+static uint8_t *tag_framebuffer(uint64_t hpa, uint32_t pitch, uint32_t width, uint32_t height)
+{
+	static const uint8_t rgb[] = {32, 1, 0, 0, 16, 8, 8, 8, 0, 8};
+	uint8_t *body = tag(8, 30);
+
+	put_le64(body, hpa);
+	put_le32(body + 8, pitch);
+	put_le32(body + 12, width);
+	put_le32(body + 16, height);
+	memcpy(body + 20, rgb, sizeof(rgb));
+	return body;
+}
+
+static void reads_a_framebuffer(void **state)
+{
+	(void)state;
+	tag_framebuffer(0x80000000, 5120, 1280, 800); /* before the map it is judged by */
+	tag_mmap();
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.screen.kind, SCREEN_FRAMEBUFFER);
+	assert_int_equal(info.screen.hpa, 0x80000000);
+	assert_int_equal(info.screen.width, 1280);
+	assert_int_equal(info.screen.height, 800);
+	assert_int_equal(info.screen.pitch_bytes, 5120);
+	assert_int_equal(info.screen.bits_per_pixel, 32);
+	assert_int_equal(info.screen.red.shift, 16);
+	assert_int_equal(info.screen.green.shift, 8);
+	assert_int_equal(info.screen.blue.bits, 8);
+	assert_int_equal(info.firmware, FIRMWARE_BIOS);
+}
+
+static void reads_a_text_screen(void **state)
+{
+	uint8_t *body;
+
+	(void)state;
+	tag_mmap();
+	body = tag_framebuffer(0xb8000, 160, 80, 25);
+	put_le32(body - 4, 8 + 24); /* GRUB leaves the colours out */
+	body[20] = 16;
+	body[21] = 2;
+	len -= 8;
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.screen.kind, SCREEN_VGA_TEXT);
+	assert_int_equal(info.screen.width, 80);
+	assert_int_equal(info.screen.height, 25);
+}
+
+/* Each is a good screen with one byte or word changed. */
+static void leaves_out_a_screen_that_cannot_be_drawn_on(void **state)
+{
+	static const struct {
+		size_t at;
+		uint32_t value;
+	} words[] = {
+		{0, 0x200000},	 /* in RAM */
+		{0, 0x7fdfff0},	 /* ends of it in RAM */
+		{4, 0x40000000}, /* beyond what we can map */
+		{4, 0xffffffff}, /* wraps */
+		{8, 5119},	 /* lines overlap */
+		{8, 0xffffffff}, {12, 0},     {12, 639},	{12, 0x80000000},
+		{16, 0},	 {16, 399},   {16, 0x80000000}, {20, 0x108},
+		{20, 0x10f},	 {20, 0x100}, {20, 0x020},
+	};
+	static const struct {
+		size_t at;
+		uint8_t value;
+	} bytes[] = {{24, 32}, {25, 0}, {25, 9}, {26, 25}, {28, 255}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		start(state);
+		tag_mmap();
+		put_le32(tag_framebuffer(0x80000000, 5120, 1280, 800) + words[i].at,
+			 words[i].value);
+		assert_int_equal(parse(), HV_OK);
+		assert_int_equal(info.screen.kind, SCREEN_NONE);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++) {
+		start(state);
+		tag_mmap();
+		tag_framebuffer(0x80000000, 5120, 1280, 800)[bytes[i].at] = bytes[i].value;
+		assert_int_equal(parse(), HV_OK);
+		assert_int_equal(info.screen.kind, SCREEN_NONE);
+	}
+}
+
+static void leaves_out_a_text_screen_elsewhere(void **state)
+{
+	static const struct {
+		uint64_t hpa;
+		uint32_t pitch, width, height;
+	} rows[] = {{0xb0000, 160, 80, 25},
+		    {0xb8000, 158, 80, 25},
+		    {0xb8000, 80, 40, 25},
+		    {0xb8000, 160, 80, 0x8000},
+		    {0xb8000, 266, 133, 25}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		start(state);
+		tag_mmap();
+		tag_framebuffer(rows[i].hpa, rows[i].pitch, rows[i].width, rows[i].height)[21] = 2;
+		assert_int_equal(parse(), HV_OK);
+		assert_int_equal(info.screen.kind, SCREEN_NONE);
+	}
+}
+
+static void knows_uefi_by_its_system_table(void **state)
+{
+	(void)state;
+	tag_mmap();
+	put_le64(tag(12, 8), 0x17f9ec018);
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.firmware, FIRMWARE_UEFI);
+	assert_int_equal(info.efi_system_hpa, 0x17f9ec018);
+
+	start(state);
+	tag_mmap();
+	put_le32(tag(11, 4), 0x7f9ec018);
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.firmware, FIRMWARE_UEFI);
+	assert_int_equal(info.efi_system_hpa, 0);
+}
+
+static void keeps_off_what_uefi_keeps(void **state)
+{
+	uint8_t *body;
+
+	(void)state;
+	body = tag(17, 8 + 48);
+	put_le32(body, 48);
+	put_le32(body + 4, 1);
+	put_le32(body + 8, 6); /* runtime services' data */
+	put_le64(body + 16, 0x1000000);
+	put_le64(body + 32, 2);
+	tag_mmap();
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.nr_ranges, 5);
+	assert_int_equal(info.ranges[2].base, 0x1000000);
+	assert_int_equal(info.ranges[2].len_bytes, 0x2000);
+	assert_int_equal(info.ranges[2].type, RANGE_RESERVED);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, start)
 
 int main(void)
@@ -273,6 +416,12 @@ int main(void)
 		TEST(refuses_tags_that_leave_their_container),
 		TEST(refuses_bodies_that_are_too_short),
 		TEST(refuses_small_entries_in_the_memory_map),
+		TEST(reads_a_framebuffer),
+		TEST(reads_a_text_screen),
+		TEST(leaves_out_a_screen_that_cannot_be_drawn_on),
+		TEST(leaves_out_a_text_screen_elsewhere),
+		TEST(knows_uefi_by_its_system_table),
+		TEST(keeps_off_what_uefi_keeps),
 		TEST(refuses_a_total_size_beyond_the_buffer_or_below_the_header),
 	};
 

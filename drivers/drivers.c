@@ -8,6 +8,7 @@
 #include "drivers/e1000e.h"
 #include "drivers/igb.h"
 #include "drivers/nic.h"
+#include "drivers/nvme.h"
 #include "drivers/virtio_blk_hw.h"
 #include "drivers/virtio_net_hw.h"
 #include "kernel/lib/fmt.h"
@@ -21,6 +22,7 @@ static const struct pci_driver *const drivers[] = {
 	&igb_driver,
 	&ahci_driver,
 	&ata_driver,
+	&nvme_driver,
 	&virtio_blk_driver,
 	&virtio_net_driver,
 };

@@ -107,6 +107,7 @@ static void print_backtrace(uint64_t rip, uint64_t rbp)
 
 static NORETURN void finish(void)
 {
+	power_skip_hooks();
 	for (unsigned i = 0; i < nr_notes; i++)
 		notes[i]();
 	if (action == PANIC_HALT) {

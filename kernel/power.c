@@ -8,6 +8,7 @@
 
 #include "kernel/acpi.h"
 #include "kernel/cpu_hw.h"
+#include "kernel/lib/lock.h"
 #include "kernel/log.h"
 #include "kernel/serial.h"
 #include "kernel/time.h"
@@ -24,14 +25,40 @@
 
 #define SETTLE_NS (100 * NSEC_PER_MSEC)
 
+static struct power_hook *hooks;
+static struct lock hooks_lock; /* guards it while it grows */
+
 static void write_pm1(uint32_t port, uint8_t sleep_type)
 {
 	if (port)
 		out16((uint16_t)port, (uint16_t)(FIELD_PREP(PM1_SLP_TYP, sleep_type) | PM1_SLP_EN));
 }
 
+void power_at_end(struct power_hook *hook)
+{
+	lock_take(&hooks_lock);
+	hook->next = hooks;
+	__atomic_store_n(&hooks, hook, __ATOMIC_RELEASE);
+	lock_release(&hooks_lock);
+}
+
+void power_skip_hooks(void)
+{
+	__atomic_store_n(&hooks, NULL, __ATOMIC_RELAXED);
+}
+
+/* Each once, even when one of them ends up here again. */
+static void tell_hooks(void)
+{
+	struct power_hook *hook = __atomic_exchange_n(&hooks, NULL, __ATOMIC_ACQUIRE);
+
+	for (; hook; hook = hook->next)
+		hook->end(hook);
+}
+
 void power_off(void)
 {
+	tell_hooks();
 	log_info("power", "off");
 	serial_drain();
 	if (acpi_info.has_s5) {
@@ -58,6 +85,7 @@ static NORETURN void triple_fault(void)
 
 void power_reboot(void)
 {
+	tell_hooks();
 	log_info("power", "reboot");
 	serial_drain();
 	if (acpi_info.has_reset_reg) {

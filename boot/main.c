@@ -25,6 +25,7 @@
 #include "kernel/time.h"
 #include "kernel/time_hw.h"
 #include "net/uplink.h"
+#include "storage/node_slots.h"
 #include "vmm/vmm.h"
 
 #define BOOT_MAPPED_BYTES (4 * GIB) /* by entry.S, in the direct map */
@@ -167,6 +168,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	log_info("cpu", "side channels: %s", mitigations_text());
 	pci_init();
 	drivers_init();
+	node_slots_init();
 	net_uplink_init();
 	random_init();
 	can_run_guests = vmm_init();

@@ -270,6 +270,13 @@ static const struct {
 	[CTL_IMAGE_DELETE] = {"image_delete", control_image_delete, ONE_ARG, 0, 0},
 	[CTL_IMAGE_LIST] = {"image_list", control_image_list, NO_ARGS, 0, 0},
 
+	[CTL_UPDATE_STATUS] = {"update_status", control_update_status, NO_ARGS, 0, 0},
+	[CTL_UPDATE_INSTALL] = {"update_install", control_update_install, ONE_ARG,
+				sizeof(struct ctl_update_manifest),
+				sizeof(struct ctl_update_manifest)},
+	[CTL_UPDATE_TRY] = {"update_try", control_update_try, ONE_ARG, 0, 0},
+	[CTL_UPDATE_COMMIT] = {"update_commit", control_update_commit, NO_ARGS, 0, 0},
+
 	[CTL_VM_CREATE] = {"vm_create", control_vm_create, NO_ARGS, sizeof(struct ctl_vm_config),
 			   sizeof(struct ctl_vm_config)},
 	[CTL_VM_START] = {"vm_start", control_vm_start, ONE_ARG, 0, 0},
@@ -329,9 +336,18 @@ static enum hv_err serve(struct call *call)
 	return err;
 }
 
+/* Off a boot disk the file comes with the zeros that are behind it there. */
+static uint64_t config_end(const char *config, uint64_t len)
+{
+	while (len > 0 && config[len - 1] == 0)
+		len--;
+	return len;
+}
+
 void control_init(const struct control_setup *setup)
 {
 	control.setup = *setup;
+	control.setup.config_len = config_end(setup->config, setup->config_len);
 	control.log_tokens = LOG_BURST;
 	control.log_refill_ns = setup->ops->now_ns();
 	setup->ops->random(control.boot_id, sizeof(control.boot_id));

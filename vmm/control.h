@@ -15,6 +15,7 @@
 
 struct vm;
 struct console;
+struct node_image;
 
 struct control_ops { /* each as the function of that name in vmm/vm.h, kernel/log.h, kernel/time.h …
 		      */
@@ -37,6 +38,14 @@ struct control_ops { /* each as the function of that name in vmm/vm.h, kernel/lo
 	uint32_t (*nics)(struct ctl_nic_info *out, uint32_t cap); /* returns how many are filled */
 	uint32_t (*disks)(struct ctl_disk_info *out, uint32_t cap);
 	void (*node_power)(bool is_off); /* returns only in tests */
+
+	const uint8_t *(*update_key)(void); /* 65 bytes, who may sign releases; NULL: nobody */
+	void (*update_status)(struct ctl_update_status *out);
+	enum hv_err (*update_install)(const struct ctl_update_manifest *manifest,
+				      const struct node_image *image, char why[96]);
+	enum hv_err (*update_try)(uint64_t attempt, char why[96]);
+	enum hv_err (*update_commit)(char why[96]);
+
 	uint64_t (*now_ns)(void);
 	uint64_t (*wall_s)(void);
 	uint64_t (*tsc_khz)(void);
@@ -67,6 +76,9 @@ void control_init(const struct control_setup *setup);
  */
 void control_handle(void *ctx, const struct ctl_request *req, const void *data,
 		    struct ctl_reply *reply, void *reply_data, size_t reply_cap);
+
+/* control_read_key - a public key from its hexadecimal digits; false when it is none */
+bool control_read_key(const char *hex, uint8_t key[65]);
 
 /*
  * control_agent_mac - the agent's address: always the same on this machine, and another elsewhere

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machine that the control queue acts on when it is a real one. */
+#include "kernel/cmdline.h"
+#include "kernel/log.h"
 #include "kernel/power.h"
 #include "kernel/random.h"
 #include "kernel/time.h"
+#include "kernel/verify/verify.h"
+#include "storage/node_slots.h"
 #include "vmm/agent_vm.h"
 #include "vmm/control.h"
 #include "vmm/node_info.h"
@@ -18,6 +22,26 @@ static void node_power(bool is_off)
 	if (is_off)
 		power_off();
 	power_reboot();
+}
+
+/* Read once, at the first question; the control queue asks under its lock. */
+static const uint8_t *update_key(void)
+{
+	static enum { NOT_READ, NONE, GOOD } state;
+	static uint8_t key[VERIFY_KEY_BYTES];
+	char hex[VERIFY_KEY_HEX + 2];
+
+	if (state != NOT_READ)
+		return state == GOOD ? key : NULL;
+	state = NONE;
+	if (!cmdline_get("update_key", hex, sizeof(hex)))
+		return NULL;
+	if (control_read_key(hex, key))
+		state = GOOD;
+	else
+		log_err("control", "update_key= is no point of P-256 in %u hexadecimal digits",
+			VERIFY_KEY_HEX);
+	return state == GOOD ? key : NULL;
 }
 
 const struct control_ops control_machine = {
@@ -40,6 +64,11 @@ const struct control_ops control_machine = {
 	.nics = node_nics_read,
 	.disks = node_disks_read,
 	.node_power = node_power,
+	.update_key = update_key,
+	.update_status = node_slots_status,
+	.update_install = node_slots_install,
+	.update_try = node_slots_try,
+	.update_commit = node_slots_commit,
 	.now_ns = time_now_ns,
 	.wall_s = time_wall_s,
 	.tsc_khz = tsc_khz,

@@ -39,7 +39,8 @@ enum hv_err control_refuse(struct call *call, enum hv_err err, const char *forma
 /* control_put - bytes behind the reply. HV_EINVAL when the agent left too little room for them. */
 MUST_CHECK enum hv_err control_put(struct call *call, const void *bytes, size_t len_bytes);
 
-/* Handlers beside those of control.c: vmm/control_vm.c and vmm/control_image.c. */
+/* Handlers beside those of control.c: vmm/control_vm.c, vmm/control_image.c, vmm/control_update.c.
+ */
 enum hv_err control_vm_create(struct call *call);
 enum hv_err control_vm_start(struct call *call);
 enum hv_err control_vm_stop(struct call *call);
@@ -57,6 +58,10 @@ enum hv_err control_image_write(struct call *call);
 enum hv_err control_image_seal(struct call *call);
 enum hv_err control_image_delete(struct call *call);
 enum hv_err control_image_list(struct call *call);
+enum hv_err control_update_status(struct call *call);
+enum hv_err control_update_install(struct call *call);
+enum hv_err control_update_try(struct call *call);
+enum hv_err control_update_commit(struct call *call);
 
 /* control_vm_check - every field of a config that can be judged without this machine */
 MUST_CHECK enum hv_err control_vm_check(struct call *call, const struct ctl_vm_config *config);

@@ -265,6 +265,11 @@ uint64_t image_size(const struct image *image)
 	return image->size;
 }
 
+const uint8_t *image_sha256(const struct image *image)
+{
+	return image->sha256;
+}
+
 enum hv_err image_read(const struct image *image, uint64_t offset, void *dst, uint64_t len_bytes)
 {
 	uint8_t *to = dst;

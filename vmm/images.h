@@ -27,6 +27,7 @@ uint32_t image_list(struct ctl_image_info *out, uint32_t cap);
 struct image *image_use(uint32_t handle);
 void image_unuse(struct image *image);
 uint64_t image_size(const struct image *image);
+const uint8_t *image_sha256(const struct image *image); /* as the agent has it; 32 bytes */
 /* Copies; [offset, offset + len_bytes) inside the image, else HV_EINVAL. */
 MUST_CHECK enum hv_err image_read(const struct image *image, uint64_t offset, void *dst,
 				  uint64_t len_bytes);

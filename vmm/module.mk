@@ -35,7 +35,7 @@ kernel-y += vmm/cpuid.c vmm/cpuid_hw.c
 pure-y += vmm/cpuid.c
 
 # the control queue's commands, and what they are about
-control-pure := vmm/control.c vmm/control_vm.c vmm/control_check.c vmm/control_image.c vmm/registry.c \
+control-pure := vmm/control.c vmm/control_vm.c vmm/control_check.c vmm/control_image.c vmm/control_update.c vmm/registry.c \
         vmm/images.c vmm/console.c
 kernel-y += $(control-pure) vmm/control_machine.c vmm/node_info.c vmm/node_devices.c
 pure-y += $(control-pure)

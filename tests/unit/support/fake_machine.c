@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernel/lib/assert.h"
+#include "storage/node_slots.h"
 #include "vmm/console.h"
 #include "vmm/images.h"
 
@@ -200,6 +201,64 @@ static size_t read_log(uint64_t *seq, char *dst, size_t cap_bytes)
 	return len;
 }
 
+static const uint8_t *update_key(void)
+{
+	return fake_machine.update_key;
+}
+
+static void update_status(struct ctl_update_status *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->has_slots = 1;
+	out->attempt = fake_machine.attempt;
+}
+
+static enum hv_err update_answer(char why[96])
+{
+	enum hv_err err = fake_machine.next_update;
+
+	fake_machine.next_update = HV_OK;
+	if (err != HV_OK)
+		snprintf(why, 96, "the slots say no");
+	return err;
+}
+
+/* This one reads the image at once. */
+static enum hv_err update_install(const struct ctl_update_manifest *manifest,
+				  const struct node_image *image, char why[96])
+{
+	enum hv_err err = update_answer(why);
+	uint8_t byte;
+
+	if (err != HV_OK)
+		return err;
+	fake_machine.nr_installs++;
+	fake_machine.installed = *manifest;
+	ASSERT(image->image.read(image->image.ctx, manifest->size - 1, &byte, 1) == HV_OK);
+	image->release(image->image.ctx);
+	return HV_OK;
+}
+
+static enum hv_err update_try(uint64_t attempt, char why[96])
+{
+	enum hv_err err = update_answer(why);
+
+	if (err != HV_OK)
+		return err;
+	fake_machine.nr_tries++;
+	fake_machine.attempt = attempt;
+	return HV_OK;
+}
+
+static enum hv_err update_commit(char why[96])
+{
+	enum hv_err err = update_answer(why);
+
+	if (err == HV_OK)
+		fake_machine.nr_commits++;
+	return err;
+}
+
 const struct control_ops fake_machine_ops = {
 	.vm_create = create,
 	.vm_start = start,
@@ -218,6 +277,11 @@ const struct control_ops fake_machine_ops = {
 	.nics = nics,
 	.disks = disks,
 	.node_power = node_power,
+	.update_key = update_key,
+	.update_status = update_status,
+	.update_install = update_install,
+	.update_try = update_try,
+	.update_commit = update_commit,
 	.now_ns = now_ns,
 	.wall_s = wall_s,
 	.tsc_khz = khz,

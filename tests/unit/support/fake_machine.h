@@ -17,6 +17,13 @@ struct fake_machine {
 	uint32_t nr_power;
 	bool was_power_off;
 	uint64_t now_ns;
+
+	/* The slots: what was asked of them, and what they say. */
+	const uint8_t *update_key;
+	enum hv_err next_update; /* what the next of the three says; HV_OK again afterwards */
+	uint32_t nr_installs, nr_tries, nr_commits;
+	struct ctl_update_manifest installed;
+	uint64_t attempt;
 };
 
 extern struct fake_machine fake_machine;

@@ -119,6 +119,10 @@ static void stop_controller(struct nvme *ctrl)
 /* The timer finds out within WATCH_NS, and goes on. */
 void nvme_reset(struct nvme *ctrl, const char *why)
 {
+	if (!pci_is_present(&pci_machine, ctrl->dev)) {
+		nvme_give_up(ctrl, "was pulled out");
+		return;
+	}
 	if (!enter(ctrl, NVME_LIVE, NVME_STOPPING, ready_ns(ctrl)))
 		return;
 	log_warn("nvme", "%s: %s, status %08x: reset", ctrl->location, why,
@@ -323,7 +327,8 @@ static void watch(struct nvme *ctrl, uint32_t csts)
 	uint64_t now_ns = time_now_ns();
 
 	nvme_process(&ctrl->pairs[0]); /* it is seldom used, so a lost interrupt costs little */
-	if (csts & NVME_CSTS_CFS) {
+	/* Behind some bridges what was pulled out reads as zero: not ready. */
+	if (csts & NVME_CSTS_CFS || !(csts & NVME_CSTS_RDY)) {
 		nvme_reset(ctrl, "has had a fatal error");
 		return;
 	}

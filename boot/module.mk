@@ -7,7 +7,7 @@ kernel-y += $(boot-protocols)
 
 # entry and boot order
 pure-y += boot/boot_info.c
-kernel-y += boot/entry.S boot/boot_info.c boot/main.c boot/after_boot.c boot/nmi_shower.c boot/checks.c
+kernel-y += boot/entry.S boot/boot_info.c boot/main.c boot/after_boot.c boot/nmi_shower.c boot/checks.c boot/version_note.S
 
 $(B)/billet.iso: $(B)/billet.elf tools/build/iso
 	$(call say,ISO,$@)tools/build/iso $@ $<

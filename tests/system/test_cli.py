@@ -25,9 +25,9 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import test_controller  # noqa: E402
-from test_controller import Controller, Node, check, equal, ready_node  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
+import controllersite  # noqa: E402
+from controllersite import Controller, Node, check, equal, ready_node  # noqa: E402
 
 BILLETCTL = REPO / "build/billetctl"
 OK, REFUSED, USAGE, UNREACHABLE, NOT_FOUND, TIMEOUT, DENIED = range(7)
@@ -226,7 +226,8 @@ def lets_a_node_in(cli):
     for word in ("NAME", "host7", "ready", "1 GiB", "net0", "vmx", "0.1.0", "ibpb"):
         check(word in table, f"{word} is not in\n{table}")
     equal(cli.out("node", "ls", "--quiet"), "host7\n", "--quiet")
-    check("net0 52:54:00:ab:cd:ef e1000 link 1000 Mb/s" in cli.out("node", "show", "host7"), "node show")
+    shown = cli.out("node", "show", "host7")
+    check(re.search(r"^NIC +DRIVER.*\nnet0 +e1000 +- +52:54:00:ab:cd:ef +yes +1000 ", shown, re.MULTILINE), shown)
     cli.run("node", "approve", "host7", status=REFUSED)
     cli.run("node", "show", "host8", status=NOT_FOUND)
     cli.run("node", "rm", "host7")
@@ -335,6 +336,58 @@ def says_that_an_image_arrived_damaged(cli):
 def say_state(cli, node, state, reason=""):
     vm = cli.json("vm", "ls")[0]
     node.report(vms=[{"id": vm["id"], "state": state, "reason": reason, "restart": vm["restart"]}])
+
+
+@test
+def signs_releases_and_orders_updates(cli):
+    key = Path(cli.home) / "release.key"
+    public = cli.out("release", "keygen", key).strip()
+    check(re.fullmatch(r"04[0-9a-f]{128}", public), public)
+    equal(key.stat().st_mode & 0o777, 0o600, "nobody else reads it")
+    cli.run("release", "keygen", key, status=REFUSED)
+    equal(cli.out("release", "pubkey", key).strip(), public)
+    openssl = lambda *args: subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True).stdout
+    openssl("pkey", "-in", key, "-pubout", "-out", f"{key}.pub")
+    equal(cli.out("release", "pubkey", f"{key}.pub").strip(), public, "of the public half alone")
+
+    elf = REPO / "build/billet.elf"
+    cli.run("release", "upload", cli.file("x", b"no elf"), "--key", key, status=REFUSED)
+    cli.run("release", "upload", elf, "--key", cli.file("y", b"no key"), status=REFUSED)
+    cli.run("release", "upload", elf, "--key", key, "--name", "r1")
+    shown = cli.json("release", "show", "r1")
+    content = elf.read_bytes()
+    check(shown["version"].encode() + b"\0" in content, f"the version is the image's: {shown['version']}")
+    manifest = (b"billet-release-1" + shown["version"].encode().ljust(64, b"\0") +
+                hashlib.sha256(content).digest() + len(content).to_bytes(8, "little"))
+    r, s = (int(shown["signature"][i:i + 64], 16) for i in (0, 64))
+    number = lambda n: b"\x02" + bytes([n.bit_length() // 8 + 1]) + n.to_bytes(n.bit_length() // 8 + 1, "big")
+    der = b"\x30" + bytes([len(number(r) + number(s))]) + number(r) + number(s)
+    openssl("dgst", "-sha256", "-verify", f"{key}.pub", "-signature", cli.file("sig", der), cli.file("m", manifest))
+    check("r1" in cli.out("release", "ls"), "ls")
+
+    node = ready_node(cli.c, hostname="host1")
+    cli.run("node", "update", "host1", status=USAGE)
+    cli.run("node", "update", "host1", "--release", "r9", status=NOT_FOUND)
+    check("host1" in cli.out("node", "update", "host1", "--release", "r1"), "ordered")
+    equal(cli.json("node", "show", "host1")["release"], "r1")
+    cli.run("node", "update", "host1", "--release", "r1", "--wait", "--timeout", "1s", status=TIMEOUT)
+    cli.run("node", "update", "host1", "--cancel")
+    equal(cli.json("node", "show", "host1")["release"], None)
+
+    def say(state, error=""):
+        attempt = node.call("GET", "/desired").json["update"]["attempt"]
+        info = {**node.info(), "update": {"state": state, "slot": "b", "version": "x", "attempt": attempt, "error": error}}
+        equal(node.report(node=info).status, 200)
+    cli.run("node", "update", "host1", "--release", "r1")
+    thread = threading.Timer(0.5, lambda: (say("installing"), time.sleep(0.6), say("done")))
+    thread.start()
+    done = cli.run("node", "update", "host1", "--release", "r1", "--wait", "--timeout", "20s")
+    thread.join()
+    check("installing" in done.stderr and "runs release 'r1'" in done.stdout, f"{done.stderr} {done.stdout}")
+    cli.run("node", "update", "host1", "--release", "r1")
+    say("failed", "the signature is not the operator's")
+    check("update" in cli.out("node", "show", "host1"), "shown")
+    cli.run("release", "rm", "r1")
 
 
 @test
@@ -515,7 +568,7 @@ def lists_more_than_one_page(cli):
 
 
 def main():
-    test_controller.ARGS = argparse.Namespace(billetd=str(REPO / "build/billetd"), keep=False)
+    controllersite.ARGS = argparse.Namespace(billetd=str(REPO / "build/billetd"), keep=False)
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     failed = 0
     for fn in TESTS:

@@ -81,6 +81,14 @@ $(eval $(call flavour,host,HOST_CC,HOST_FLAGS))
 $(eval $(call flavour,fuzz,FUZZ_CC,FUZZ_FLAGS))
 $(eval $(call flavour,tool,TOOL_CC,TOOL_FLAGS))
 
+# What says the version is compiled anew when that has changed.
+says-version := $(call objects,kernel,boot/main.c boot/version_note.S kernel/panic.c vmm/node_info.c) \
+        $(call objects,tool,$(shell grep -ls BILLET_VERSION tools/cli/*.c tools/controller/*.c))
+.PHONY: look-at-version
+$(B)/version: look-at-version
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+$(says-version): $(B)/version
+
 # ---- the kernel ---------------------------------------------------------------------------------
 
 $(B)/billet.elf: $(call objects,kernel,$(kernel-y)) boot/billet.lds tools/build/ksyms

@@ -18,7 +18,29 @@ const struct command commands[] = {
 	 "has its screen.",
 	 node_approve},
 	{"node", "rm", "NODE...", "node", 1, ANY, OPT(FORCE), 0,
-	 "remove nodes and revoke their certificates", NULL, node_rm},
+	 "remove nodes and revoke their certificates",
+	 "With --force also nodes that VMs are on; the VMs are deleted.", node_rm},
+	{"node", "update", "NODE...", "node", 1, ANY,
+	 OPT(RELEASE) | OPT(CANCEL) | OPT(FORCE) | OPT(WAIT) | OPT(TIMEOUT), 0,
+	 "have nodes run another release of Billet",
+	 "A node fetches the release, checks its signature, writes it into the slot that does not "
+	 "run, and boots it once.\n"
+	 "If it reaches the controller from there, it keeps it; otherwise the release before it "
+	 "comes back by itself.\n"
+	 "The node reboots, and VMs on it with it: with VMs that run, --force says that this is "
+	 "meant.",
+	 node_update},
+	{"node", "install-media", "NAME", NULL, 1, 1,
+	 OPT(OUTPUT) | OPT(FROM) | OPT(CONTROLLER) | OPT(JOIN_TOKEN) | OPT(ADDRESS) | OPT(GATEWAY) |
+		 OPT(DNS) | OPT(UPDATE_KEY) | OPT(CMDLINE) | OPT(FORCE),
+	 OPT(OUTPUT), "make a boot disk for one node",
+	 "The disk boots on BIOS and UEFI machines; the node enrols as NAME. Written to a USB "
+	 "stick or the node's own disk\n"
+	 "it is what the node boots from and what updates are written to.\n\n"
+	 "  billetctl node install-media rack3-07 --output /dev/sdX --update-key release.key\n"
+	 "  billetctl node install-media rack3-08 --output n8.img --address 192.0.2.8/24 --gateway "
+	 "192.0.2.1 --dns 192.0.2.1",
+	 node_install_media},
 
 	{"join-token", "create", "NAME", NULL, 1, 1, OPT(USES) | OPT(EXPIRES) | OPT(AUTO_APPROVE),
 	 0, "make a token that admits nodes",
@@ -42,6 +64,21 @@ const struct command commands[] = {
 	{"image", "ls", NULL, NULL, 0, 0, LS, 0, "list images", NULL, image_ls},
 	{"image", "show", "IMAGE", "image", 1, 1, 0, 0, "show an image", NULL, image_show},
 	{"image", "rm", "IMAGE...", "image", 1, ANY, 0, 0, "delete images", NULL, image_rm},
+
+	{"release", "keygen", "FILE", "file", 1, 1, 0, 0, "make a key to sign releases with",
+	 "The private key goes to FILE, its public half to standard output.", release_keygen},
+	{"release", "pubkey", "FILE", "file", 1, 1, 0, 0, "print the public half of a key", NULL,
+	 release_pubkey},
+	{"release", "upload", "FILE", "file", 1, 1, OPT(KEY) | OPT(NAME), OPT(KEY),
+	 "sign a billet.elf and upload it",
+	 "Its version is read out of the file. An upload that was cut off goes on where it stopped "
+	 "when the same\n"
+	 "command is given again.",
+	 release_upload},
+	{"release", "ls", NULL, NULL, 0, 0, LS, 0, "list releases", NULL, release_ls},
+	{"release", "show", "RELEASE", "release", 1, 1, 0, 0, "show a release", NULL, release_show},
+	{"release", "rm", "RELEASE...", "release", 1, ANY, 0, 0, "delete releases", NULL,
+	 release_rm},
 
 	{"vm", "create", "NAME", NULL, 1, 1,
 	 OPT(KERNEL) | OPT(INITRD) | OPT(CMDLINE) | OPT(VCPUS) | OPT(MEMORY) | OPT(NODE) |

@@ -15,6 +15,8 @@ void node_ls(const struct args *args);
 void node_show(const struct args *args);
 void node_approve(const struct args *args);
 void node_rm(const struct args *args);
+void node_update(const struct args *args);
+void node_install_media(const struct args *args);
 
 void join_token_create(const struct args *args);
 void join_token_ls(const struct args *args);
@@ -27,6 +29,13 @@ void image_upload(const struct args *args);
 void image_ls(const struct args *args);
 void image_show(const struct args *args);
 void image_rm(const struct args *args);
+
+void release_keygen(const struct args *args);
+void release_pubkey(const struct args *args);
+void release_upload(const struct args *args);
+void release_ls(const struct args *args);
+void release_show(const struct args *args);
+void release_rm(const struct args *args);
 
 void vm_create(const struct args *args);
 void vm_ls(const struct args *args);

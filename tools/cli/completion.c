@@ -12,7 +12,8 @@
 /* What a `names` of the tables means in the script. */
 static void print_words(const char *names)
 {
-	static const char *const groups[] = {"node", "vm", "image", "join-token", "token", NULL};
+	static const char *const groups[] = {"node",	   "vm",    "image", "release",
+					     "join-token", "token", NULL};
 
 	if (strcmp(names, "file") == 0) {
 		puts("compopt -o default; COMPREPLY=(); return ;;");

@@ -99,6 +99,7 @@ static void write_values(FILE *f, yyjson_val *object)
 
 static void write_list(FILE *f, yyjson_val *list, enum column_kind kind)
 {
+	static const char *const separators[] = {" ", ", ", ","}; /* words, list, names */
 	size_t i, max;
 	yyjson_val *val;
 
@@ -111,7 +112,7 @@ static void write_list(FILE *f, yyjson_val *list, enum column_kind kind)
 	yyjson_arr_foreach(list, i, max, val)
 	{
 		if (i)
-			fputs(kind == COLUMN_NAMES ? "," : ", ", f);
+			fputs(separators[kind - COLUMN_WORDS], f);
 		if (!yyjson_is_obj(val))
 			write_scalar(f, NULL, val);
 		else if (kind == COLUMN_NAMES)
@@ -121,10 +122,19 @@ static void write_list(FILE *f, yyjson_val *list, enum column_kind kind)
 	}
 }
 
+static yyjson_val *find(yyjson_val *object, const char *key)
+{
+	const char *dot = strchr(key, '.');
+
+	if (!dot)
+		return yyjson_obj_get(object, key);
+	return yyjson_obj_get(yyjson_obj_getn(object, key, (size_t)(dot - key)), dot + 1);
+}
+
 /* Gives. */
 static char *cell(const struct column *c, yyjson_val *object, int64_t now)
 {
-	yyjson_val *val = yyjson_obj_get(object, c->key);
+	yyjson_val *val = find(object, c->key);
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
@@ -143,6 +153,7 @@ static char *cell(const struct column *c, yyjson_val *object, int64_t now)
 		break;
 	case COLUMN_LIST:
 	case COLUMN_NAMES:
+	case COLUMN_WORDS:
 		write_list(f, val, c->kind);
 		break;
 	default:

@@ -19,6 +19,7 @@ enum column_kind {
 	COLUMN_SECONDS, /* 61.3 s */
 	COLUMN_MS,	/* a duration */
 	COLUMN_AGO,	/* a time: "3 min ago", "in 2 h" */
+	COLUMN_WORDS,	/* an array of texts, with spaces between */
 	COLUMN_LIST,	/* an array: its texts, or its objects' values in a row */
 	COLUMN_NAMES,	/* an array of objects: their "name"s */
 	COLUMN_ADDRESS, /* an object: its "address" */
@@ -26,7 +27,7 @@ enum column_kind {
 
 struct column {
 	const char *head; /* NULL ends the table */
-	const char *key;
+	const char *key;  /* "update.state" is in an object "update" */
 	enum column_kind kind;
 };
 

@@ -7,6 +7,7 @@
 
 #include "tools/cli/api.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/deadline.h"
 #include "tools/cli/die.h"
 #include "tools/cli/units.h"
 
@@ -46,29 +47,10 @@ static const struct column fields[] = {
 	{0},
 };
 
-static int64_t monotonic_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
-static uint64_t timeout_of(const struct args *args)
-{
-	uint64_t seconds = 0;
-
-	if (args->values[OPT_TIMEOUT] && !units_parse_seconds(args->values[OPT_TIMEOUT], &seconds))
-		die(EXIT_USAGE, "--timeout %s: wants a time such as 90s, 15m",
-		    args->values[OPT_TIMEOUT]);
-	return seconds;
-}
-
 /* Until the VM is in the state; gives its entry. */
 static yyjson_doc *wait_for(const struct args *args, const char *vm, const char *wanted)
 {
-	uint64_t timeout_s = timeout_of(args);
-	int64_t began = monotonic_s();
+	struct deadline deadline = deadline_begin(args);
 	char *path = api_path("/v1/vms/%s", vm);
 
 	for (;;) {
@@ -83,11 +65,11 @@ static yyjson_doc *wait_for(const struct args *args, const char *vm, const char 
 		if (strcmp(state, "crashed") == 0 || strcmp(state, "failed") == 0)
 			die(EXIT_REFUSED, "VM '%s' is %s%s%s", vm, state, *reason ? ": " : "",
 			    reason);
-		if (timeout_s && monotonic_s() - began >= (int64_t)timeout_s)
+		if (deadline_has_passed(&deadline))
 			die(EXIT_TIMEOUT, "VM '%s' is %s, not %s, after %s", vm, state, wanted,
 			    args->values[OPT_TIMEOUT]);
 		yyjson_doc_free(doc);
-		usleep(WAIT_POLL_US);
+		deadline_pause();
 	}
 }
 
@@ -119,7 +101,7 @@ void vm_create(const struct args *args)
 	yyjson_mut_val *root = yyjson_mut_obj(body);
 	yyjson_doc *doc;
 
-	timeout_of(args);
+	(void)deadline_begin(args); /* a wrong --timeout is said before anything is done */
 	yyjson_mut_doc_set_root(body, root);
 	yyjson_mut_obj_add_str(body, root, "name", args->operands[0]);
 	add_text(body, args, OPT_KERNEL, "kernel");

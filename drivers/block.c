@@ -13,15 +13,10 @@
  * whoever set is_ticking; only tick() clears that, as the last thing it does, so that no CPU ever
  * waits for a timer that waits for a lock of its caller's.
  */
-#include "drivers/block.h"
+#include "drivers/block_priv.h"
 
 #include "kernel/lib/assert.h"
 #include "kernel/log.h"
-#include "kernel/time_hw.h"
-
-static struct block_dev *devs[BLOCK_DEVS_MAX];
-static uint32_t nr_devs;
-static struct lock devs_lock; /* guards both while they grow */
 
 static void tick(struct timer *timer);
 
@@ -524,66 +519,9 @@ static void tick(struct timer *timer)
 		set_tick(dev);
 }
 
-/* ---- the list, and requests at boot ---- */
-
-enum hv_err block_add(struct block_dev *dev)
+void block_prepare(struct block_dev *dev)
 {
-	enum hv_err err = HV_ENOMEM;
-
-	ASSERT(dev->ops && dev->sector_bytes > 0 && dev->limits.align_bytes > 0);
-	ASSERT(dev->limits.max_segs > 0 && dev->limits.max_bytes >= dev->sector_bytes);
-
 	list_init(&dev->waiting);
 	list_init(&dev->outstanding);
 	timer_init(&dev->timer, tick);
-	lock_take(&devs_lock);
-	if (nr_devs < BLOCK_DEVS_MAX) {
-		devs[nr_devs] = dev;
-		__atomic_store_n(&nr_devs, nr_devs + 1, __ATOMIC_RELEASE);
-		err = HV_OK;
-	}
-	lock_release(&devs_lock);
-	return err;
-}
-
-uint32_t block_count(void)
-{
-	return __atomic_load_n(&nr_devs, __ATOMIC_ACQUIRE);
-}
-
-struct block_dev *block_at(uint32_t index)
-{
-	ASSERT(index < block_count());
-	return devs[index];
-}
-
-struct run {
-	enum hv_err status;
-	bool is_done;
-};
-
-static void end_run(struct block_request *req, enum hv_err status)
-{
-	struct run *run = req->arg;
-
-	run->status = status;
-	__atomic_store_n(&run->is_done, true, __ATOMIC_RELEASE);
-}
-
-enum hv_err block_run(struct block_dev *dev, struct block_request *req)
-{
-	struct run run = {.is_done = false};
-	enum hv_err err;
-
-	req->done = end_run;
-	req->arg = &run;
-	err = block_submit(dev, req);
-	if (err != HV_OK)
-		return err;
-	while (!__atomic_load_n(&run.is_done, __ATOMIC_ACQUIRE)) {
-		dev->ops->poll(dev);
-		time_handle_interrupt(); /* interrupts are off; the driver's timers go on */
-		__builtin_ia32_pause();
-	}
-	return run.status;
 }

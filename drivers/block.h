@@ -8,7 +8,7 @@
  *                         │             ▼                              │ an error of the way there
  *                         └──────── waits here, in order ◄─────────────┘
  *
- * What all disks share is in drivers/block.c: the checks, the queue of those that wait for a slot,
+ * What all disks share is in drivers/block*.c: the checks, the queue of those that wait for a slot,
  * deadlines, what follows when one has passed (look whether an interrupt was lost; else reset the
  * controller, and try again what it had), and the counters. A driver has the hardware's part.
  *
@@ -117,6 +117,9 @@ struct block_ops {
 	 * NULL when every reset ends in time, and a failed one leaves the disk without DMA.
 	 */
 	void (*abandon)(struct block_dev *dev);
+	/* The machine goes down, and the disk was flushed: spin until it may lose its power. May be
+	 * NULL. */
+	void (*shut_down)(struct block_dev *dev);
 	/* Ask the disk for its health; dev->health is written when the answer comes. May be NULL.
 	 */
 	void (*ask_health)(struct block_dev *dev);
@@ -218,6 +221,11 @@ MUST_CHECK enum hv_err block_submit(struct block_dev *dev, struct block_request 
  * For boot and for tests on the boot CPU only; done and arg are taken by it.
  */
 MUST_CHECK enum hv_err block_run(struct block_dev *dev, struct block_request *req);
+
+/*
+ * At the end of the machine (kernel/power.h), though not in a panic, all disks are flushed, and
+ * told to shut down.
+ */
 
 /* Disks in the order they were added; index below block_count(). Kept for ever, gone ones too. */
 uint32_t block_count(void);

@@ -2,8 +2,8 @@
 
 kernel-y += drivers/drivers.c drivers/nic.c drivers/dev_open.c drivers/dev_irqs.c
 pure-y   += drivers/dev_irqs.c
-kernel-y += drivers/block.c drivers/block_check.c
-pure-y   += drivers/block.c drivers/block_check.c
+kernel-y += drivers/block.c drivers/block_check.c drivers/block_list.c
+pure-y   += drivers/block.c drivers/block_check.c drivers/block_list.c
 kernel-y += drivers/offload.c
 pure-y   += drivers/offload.c
 kernel-y += drivers/intel_rx.c drivers/intel_tx.c drivers/intel_nic_hw.c

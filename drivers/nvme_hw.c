@@ -353,6 +353,8 @@ static void step(struct nvme *ctrl)
 	uint32_t csts = reg_read(ctrl, NVME_REG_CSTS);
 	enum nvme_stage stage = stage_of(ctrl);
 
+	if (stage == NVME_SHUT_DOWN)
+		return;
 	if (csts == NVME_CSTS_GONE) {
 		nvme_give_up(ctrl, "was pulled out");
 		return;
@@ -396,12 +398,12 @@ static void fire(struct timer *timer)
 
 /* ---- the end ---- */
 
-static void shut_down(struct power_hook *hook)
+/* Once for each namespace, of which the first is enough. */
+void nvme_shut_down(struct nvme *ctrl)
 {
-	struct nvme *ctrl = container_of(hook, struct nvme, at_end);
 	uint64_t start_ns = time_now_ns();
 
-	if (stage_of(ctrl) != NVME_LIVE)
+	if (!enter(ctrl, NVME_LIVE, NVME_SHUT_DOWN, 0))
 		return;
 	forget_commands(ctrl); /* and so no more are given to it */
 	reg_write(ctrl, NVME_REG_CC,
@@ -645,7 +647,6 @@ static enum hv_err attach(struct pci_device *dev)
 		goto free_both;
 	ctrl->dev = dev;
 	ctrl->index = nr_controllers;
-	ctrl->at_end.end = shut_down;
 	forget_pages(ctrl);
 	dev_name(dev, ctrl->location, sizeof(ctrl->location));
 	timer_init(&ctrl->timer, fire);
@@ -658,7 +659,6 @@ static enum hv_err attach(struct pci_device *dev)
 
 	nr_controllers++;
 	add_namespaces(ctrl, data);
-	power_at_end(&ctrl->at_end);
 	set_timer(ctrl);
 	kmem_free(data);
 	return HV_OK;

@@ -245,11 +245,17 @@ static void ask_health(struct block_dev *dev)
 	nvme_ask_health(container_of(dev, struct nvme_namespace, block)->ctrl);
 }
 
+static void shut_down(struct block_dev *dev)
+{
+	nvme_shut_down(container_of(dev, struct nvme_namespace, block)->ctrl);
+}
+
 const struct block_ops nvme_block_ops = {
 	.driver = "nvme",
 	.submit = submit,
 	.poll = poll,
 	.reset = reset,
 	.abandon = abandon,
+	.shut_down = shut_down,
 	.ask_health = ask_health,
 };

@@ -18,7 +18,6 @@
 #include "drivers/nvme_identify.h"
 #include "drivers/nvme_queue.h"
 #include "kernel/memory.h"
-#include "kernel/power.h"
 
 #define NVME_PAIRS_MAX	    16u /* of I/O queues */
 #define NVME_NAMESPACES_MAX 16u
@@ -48,7 +47,7 @@ struct nvme_namespace {
 	struct block_dev block;
 };
 
-enum nvme_stage { NVME_STOPPING, NVME_STARTING, NVME_SETUP, NVME_LIVE, NVME_GONE };
+enum nvme_stage { NVME_STOPPING, NVME_STARTING, NVME_SETUP, NVME_LIVE, NVME_SHUT_DOWN, NVME_GONE };
 
 struct nvme {
 	/* fixed after attach() */
@@ -64,7 +63,6 @@ struct nvme {
 	uint32_t nr_namespaces;
 	struct nvme_namespace *namespaces[NVME_NAMESPACES_MAX];
 	struct dev_irqs irqs;
-	struct power_hook at_end;
 
 	struct lock lock;
 	enum nvme_stage stage; /* under lock */
@@ -87,6 +85,8 @@ void nvme_reset(struct nvme *ctrl, const char *why);
  */
 void nvme_give_up(struct nvme *ctrl, const char *why);
 void nvme_ask_health(struct nvme *ctrl);
+/* nvme_shut_down - before the power goes: takes no commands any more */
+void nvme_shut_down(struct nvme *ctrl);
 
 /* ---- nvme_io_hw.c ---- */
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/support/expect_assert.h"
+#include "tests/unit/support/fake_power.h"
 #include "tests/unit/support/fake_timers.h"
 
 #define SLOTS	4u
@@ -28,7 +29,7 @@ static struct block_dev dev;
 static struct {
 	struct block_request *slots[SLOTS];
 	struct block_request *order[64]; /* as they were accepted */
-	uint32_t nr_accepted, nr_submits, nr_polls, nr_resets, nr_abandoned;
+	uint32_t nr_accepted, nr_submits, nr_polls, nr_resets, nr_abandoned, nr_shut_down;
 	uint32_t nr_slots;
 	enum hv_err answer; /* to each submit, unless HV_OK */
 	bool is_instant;    /* completes inside of submit() */
@@ -135,11 +136,17 @@ static void disk_abandon(struct block_dev *d)
 	disk.nr_abandoned++;
 }
 
+static void disk_shut_down(struct block_dev *d)
+{
+	disk.nr_shut_down += d == &dev;
+}
+
 static const struct block_ops ops = {.driver = "fake",
 				     .submit = disk_submit,
 				     .poll = disk_poll,
 				     .reset = disk_reset,
-				     .abandon = disk_abandon};
+				     .abandon = disk_abandon,
+				     .shut_down = disk_shut_down};
 
 static int make(void **state)
 {
@@ -750,6 +757,24 @@ static void runs_a_request_to_its_end_by_polling(void **state)
 	assert_int_equal(block_run(&dev, prepare(3, BLOCK_READ)), HV_ENOENT);
 }
 
+/* Its disk is the first in the list, and the only one, so this test comes first. */
+static void flushes_disks_and_shuts_them_down_at_the_end(void **state)
+{
+	(void)state;
+	disk.finishes_on_poll = true;
+	fake_power_end();
+	assert_int_equal(dev.counters.ops[BLOCK_FLUSH], 1);
+	assert_int_equal(disk.nr_shut_down, 1);
+
+	disk.finishes_on_poll = false;
+	disk.reset = RESET_LATER;
+	fake_power_end(); /* it does not answer: power goes nevertheless */
+	assert_int_equal(disk.nr_shut_down, 2);
+	block_gone(&dev);
+	fake_power_end();
+	assert_int_equal(disk.nr_shut_down, 3);
+}
+
 static void keeps_disks_in_the_order_they_were_added(void **state)
 {
 	static struct block_dev others[BLOCK_DEVS_MAX];
@@ -771,6 +796,7 @@ static void keeps_disks_in_the_order_they_were_added(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(flushes_disks_and_shuts_them_down_at_the_end),
 		TEST(keeps_disks_in_the_order_they_were_added),
 		TEST(checks_where_a_request_lies_on_the_disk),
 		TEST(checks_that_segments_add_up_and_are_within_limits),

@@ -298,21 +298,28 @@ static uint32_t needed_to_take(const struct frame_offload *offload)
 		[OFFLOAD_GSO_TCP6] = NET_TAKES_TSO6,
 	};
 
-	return !offload ? 0 : rows[offload->gso] | (offload->needs_csum ? NET_TAKES_CSUM : 0);
+	return rows[offload->gso] | (offload->needs_csum ? NET_TAKES_CSUM : 0);
 }
 
 static struct parcel make_parcel(const void *frame, size_t len_bytes,
 				 const struct frame_offload *offload)
 {
-	return (struct parcel){
+	struct parcel p = {
 		.frame = frame,
 		.len_bytes = len_bytes,
 		.offload = offload,
-		.longest = offload_longest(len_bytes, offload) - NET_FRAME_MIN,
-		.takes = needed_to_take(offload),
-		.nr_frames = offload_frames(len_bytes, offload),
-		.wire_bytes = offload_wire_bytes(len_bytes, offload),
+		.longest = len_bytes - NET_FRAME_MIN,
+		.nr_frames = 1,
+		.wire_bytes = len_bytes,
 	};
+
+	if (!offload)
+		return p;
+	p.longest = offload_longest(len_bytes, offload) - NET_FRAME_MIN;
+	p.takes = needed_to_take(offload);
+	p.nr_frames = offload_frames(len_bytes, offload);
+	p.wire_bytes = offload_wire_bytes(len_bytes, offload);
+	return p;
 }
 
 /* TCP is with one station; and small segments would make one frame cost as much as a thousand. */

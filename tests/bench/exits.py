@@ -10,6 +10,13 @@ CPU_WITHOUT_APICV = "corei7_ivy_bridge_3770k"
 EOI_ROUNDS = 1000
 MEMORY_MIB = 64
 
+SENDS = {
+    "send-60": "virtio-net: a frame of 60 bytes to the card",
+    "send-1514": "virtio-net: a frame of 1514 bytes to the card",
+    "send-1514-csum": "virtio-net: the same, its checksum left to the card",
+    "send-64k": "virtio-net: a TCP segment of 44 such frames, cut by the card",
+}
+
 RAN = r"guest: debug: \"\S+\": ran (\d+) us of (\d+) us$"  # the last line about a guest
 OFF, AUTO = "guests=only mitigations=off", "guests=only"
 
@@ -75,6 +82,12 @@ def measure_rows(figures, rows, cpu=None):
                 sum(off.get(row) != again.get(row) for row in rows), "rows", None, 0)
 
 
+def measure_sends(figures):
+    rows = guest_rows(run([guest("send", "guest send pvh mem=16")], cmdline=OFF), "send")
+    for row, name in SENDS.items():
+        figures.add(name, rows.get(row), "ticks")
+
+
 def exits_not_taken(figures):
     text = run([guest("eoi", "guest none pvh mem=16 -- rounds=0"),
                 guest("eoi", f"guest some pvh mem=16 -- rounds={EOI_ROUNDS}"),
@@ -94,4 +107,5 @@ def exits_not_taken(figures):
 def measure(figures):
     measure_rows(figures, ROWS)
     measure_rows(figures, ROWS_WITHOUT_APICV, CPU_WITHOUT_APICV)
+    measure_sends(figures)
     exits_not_taken(figures)

@@ -10,9 +10,18 @@
 #define HDR	  12
 #define FRAMES	  20
 
+/* [VIRTIO] "Network Device", "Feature bits", "Packet Transmission" */
+#define F_CSUM	       (1u << 0)
+#define F_GUEST_CSUM   (1u << 1)
+#define F_GUEST_TSO4   (1u << 7)
+#define F_HOST_TSO4    (1u << 11)
+#define HDR_NEEDS_CSUM 1
+#define HDR_GSO_TCPV4  1
+
 static struct virtio_queue rng_queue, rx_queue, tx_queue;
 static uint8_t bytes[256];
 static uint8_t rx[8][2048], tx[HDR + 64];
+static uint8_t segment[HDR + 6000];
 
 static void rng(void)
 {
@@ -107,9 +116,71 @@ static void net(void)
 	EXPECT(irq_count[0x52] > 0, "sending interrupts");
 }
 
+/* ---- lies about what is left to do to a frame ---- */
+
+static void send_segment(uint32_t len)
+{
+	uint16_t slot;
+
+	virtio_give(&tx_queue, 0, segment, HDR + len, false);
+	while (virtio_take(&tx_queue, &slot) < 0)
+		__asm__ volatile("pause");
+}
+
+static void make_segment(const struct virtio *v)
+{
+	static const uint8_t ip[] = {0x45, 0, 0x17, 0x02, 0, 0, 0, 0, 64, 6}; /* 5890 bytes, TCP */
+	uint16_t *hdr = (uint16_t *)segment;
+
+	memset(segment, 0, sizeof(segment));
+	hdr[0] = HDR_NEEDS_CSUM | HDR_GSO_TCPV4 << 8;
+	hdr[2] = 1460;
+	hdr[3] = 14 + 20;
+	hdr[4] = 16;
+	memset(segment + HDR, 2, 6); /* nobody's address */
+	for (uint32_t i = 0; i < 6; i++)
+		segment[HDR + 6 + i] = read8(v->config + i);
+	segment[HDR + 12] = 8;
+	memcpy(segment + HDR + 14, ip, sizeof(ip));
+	segment[HDR + 14 + 20 + 12] = 0x50;
+}
+
+/* Each byte of the header and of the packet's headers, with every value that is one bit away. */
+static void lie(const struct virtio *v)
+{
+	for (uint32_t at = 0; at < HDR + 54; at++)
+		for (uint32_t bit = 0; bit < 8; bit++) {
+			make_segment(v);
+			segment[at] ^= (uint8_t)(1u << bit);
+			send_segment(14 + 5890);
+		}
+	make_segment(v);
+	for (uint32_t len = 0; len < 60; len++)
+		send_segment(len);
+}
+
+static void offloads(void)
+{
+	struct virtio v;
+
+	EXPECT(!virtio_open_with(&v, NET, F_HOST_TSO4), "segments without checksums are refused");
+	EXPECT(!virtio_open_with(&v, NET, F_GUEST_TSO4 | F_CSUM), "and so is receiving them");
+	EXPECT(virtio_open_with(&v, NET, F_CSUM | F_HOST_TSO4 | F_GUEST_CSUM | F_GUEST_TSO4),
+	       "virtio-net agrees on checksums and TCP segments");
+	EXPECT(read16(v.config + 10) >= 1500, "it says what its MTU is");
+	memset(&tx_queue, 0, sizeof(tx_queue));
+	virtio_queue_open(&v, 1, &tx_queue, 0xffff);
+	virtio_start(&v);
+	make_segment(&v);
+	send_segment(14 + 5890);
+	lie(&v);
+	EXPECT_EQ(read8(v.common + 20), 15, "lies about segments cost the liar its frames only");
+}
+
 void guest_main(void)
 {
 	apic_enable(false);
 	rng();
 	net();
+	offloads();
 }

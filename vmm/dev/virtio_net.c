@@ -62,15 +62,15 @@ static void put_pseudo_sum(uint8_t *frame, const struct frame_offload *offload, 
  */
 static uint32_t send_frame(struct virtio_net *net, uint8_t *frame, size_t len_bytes)
 {
-	struct virtio_net_hdr hdr;
+	const struct virtio_net_hdr *hdr = (const void *)(frame - HDR_BYTES);
 	struct frame_offload offload;
 
-	memcpy(&hdr, frame - HDR_BYTES, sizeof(hdr));
-	if (!(hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE) {
+	if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) &&
+	    hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE) {
 		net->net->send(&net->port, frame, len_bytes, NULL);
 		return 1;
 	}
-	if (!read_hdr(net, &hdr, &offload) || offload_check(frame, len_bytes, &offload) != HV_OK) {
+	if (!read_hdr(net, hdr, &offload) || offload_check(frame, len_bytes, &offload) != HV_OK) {
 		net->net->send(&net->port, frame, 0, NULL);
 		return 1;
 	}

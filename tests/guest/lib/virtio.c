@@ -14,7 +14,9 @@ static void map(struct virtio *v)
 
 		if (type == 1)
 			v->common = base;
-		if (type == 2) {
+		if (type == 2 && pci_read(v->dev, 0x10 + 4 * bar) & 1) {
+			v->notify_port = (uint16_t)base;
+		} else if (type == 2) {
 			v->notify = base;
 			v->notify_multiplier = pci_read(v->dev, at + 16);
 		}
@@ -26,6 +28,11 @@ static void map(struct virtio *v)
 }
 
 bool virtio_open(struct virtio *v, uint16_t id)
+{
+	return virtio_open_with(v, id, 0);
+}
+
+bool virtio_open_with(struct virtio *v, uint16_t id, uint32_t features)
 {
 	int dev = pci_find(0x1af4, (uint16_t)(0x1040 + id));
 
@@ -39,6 +46,8 @@ bool virtio_open(struct virtio *v, uint16_t id)
 	write8(v->common + 20, 0);
 	write8(v->common + 20, 1);
 	write8(v->common + 20, 3);
+	write32(v->common + 8, 0);
+	write32(v->common + 12, features);
 	write32(v->common + 8, 1);
 	write32(v->common + 12, 1); /* VERSION_1: bit 32 */
 	write8(v->common + 20, 11);
@@ -83,7 +92,10 @@ void virtio_give(struct virtio_queue *q, uint16_t slot, void *buf, uint32_t len,
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	*idx = (uint16_t)(*idx + 1);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	write16(q->notify_at, 0);
+	if (q->notify_port)
+		out16(q->notify_port, 0);
+	else
+		write16(q->notify_at, 0);
 }
 
 int64_t virtio_take(struct virtio_queue *q, uint16_t *slot)

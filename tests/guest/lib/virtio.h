@@ -27,17 +27,21 @@ struct virtio_queue {
 	} used __attribute__((aligned(64)));
 	uint16_t seen;
 	uint64_t notify_at;
+	uint16_t notify_port; /* not 0: notify there */
 };
 
 struct virtio {
 	uint32_t dev;
 	uint64_t common, notify, isr, config;
 	uint32_t notify_multiplier;
+	uint16_t notify_port; /* the same by OUT; 0: there is none */
 };
 
 /* virtio_open - find PCI device 0x1040 + id, map it, reset it, agree on VERSION_1; false: not
  * possible */
 bool virtio_open(struct virtio *v, uint16_t id);
+/* The same with these of the first 32 features too. */
+bool virtio_open_with(struct virtio *v, uint16_t id, uint32_t features);
 /* Queue nr with interrupts to MSI-X entry; before virtio_start(). */
 void virtio_queue_open(struct virtio *v, uint16_t nr, struct virtio_queue *q, uint16_t entry);
 void virtio_msix(struct virtio *v, uint32_t entry, uint8_t vector);

@@ -14,17 +14,13 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/log.h"
 
-#define LIST_MAX 256u
+#define LIST_MAX     256u
+#define CLASS_BRIDGE 0x06u
+#define CLASS_USB    0x0c03u
 
 static const struct pci_driver *const drivers[] = {
-	&e1000_driver,
-	&e1000e_driver,
-	&igb_driver,
-	&ahci_driver,
-	&ata_driver,
-	&nvme_driver,
-	&virtio_blk_driver,
-	&virtio_net_driver,
+	&e1000_driver, &e1000e_driver, &igb_driver,	   &ahci_driver,
+	&ata_driver,   &nvme_driver,   &virtio_blk_driver, &virtio_net_driver,
 };
 
 static bool knows_ids(const struct pci_driver *driver, const struct pci_device *dev)
@@ -67,6 +63,22 @@ static const char *kind_of(const struct pci_device *dev)
 	}
 }
 
+/*
+ * What firmware or a loader left running: a card that still receives writes into memory that is
+ * ours now, and a line that nobody here lowers would interrupt without end. Drivers turn on what
+ * they use. Bridges, and what else firmware itself may need, are left alone.
+ */
+static void silence(const struct pci_device *dev)
+{
+	uint16_t clear = 0;
+
+	if (dev->header_type != 0 || dev->class_code >> 16 == CLASS_BRIDGE)
+		return;
+	if (kind_of(dev) || dev->class_code >> 8 == CLASS_USB)
+		clear = PCI_COMMAND_MASTER;
+	pci_command(&pci_machine, dev, PCI_COMMAND_INTX_DISABLE, clear);
+}
+
 static void bind(struct pci_device *dev)
 {
 	const struct pci_driver *driver = driver_of(dev);
@@ -81,9 +93,11 @@ static void bind(struct pci_device *dev)
 		return;
 	}
 	err = driver->attach(dev);
-	if (err != HV_OK)
-		log_warn("drivers", "%02x:%02x.%u: %s could not use it: %s", dev->at.bus,
-			 dev->at.dev, dev->at.fn, driver->name, hv_strerror(err));
+	if (err == HV_OK)
+		return;
+	log_warn("drivers", "%02x:%02x.%u: %s could not use it: %s", dev->at.bus, dev->at.dev,
+		 dev->at.fn, driver->name, hv_strerror(err));
+	silence(dev);
 }
 
 static void warn_of_no_nic(void)
@@ -103,6 +117,8 @@ static void warn_of_no_nic(void)
 
 void drivers_init(void)
 {
+	for (uint32_t i = 0; i < pci_count(); i++)
+		silence(pci_at(i));
 	for (uint32_t i = 0; i < pci_count(); i++)
 		bind(pci_at(i));
 	if (nic_count() == 0)

@@ -205,6 +205,8 @@ static uint32_t poll(struct block_dev *block)
 
 	for (uint32_t i = 0; i < disk->nr_queues; i++)
 		nr += drain(disk, &disk->queues[i]);
+	if (nr == 0 && virtio_dev_look(&disk->virtio) != HV_OK)
+		mend(disk, "does not answer, or asks for it");
 	return nr;
 }
 

@@ -277,12 +277,16 @@ static void carry_out_cr8(struct vcpu *vcpu, struct vm_exit *exit)
 	svm_skip(vcpu, exit->insn_len);
 }
 
+/* Of the guest's own #DB and #AC, the next may come before an instruction has been run: see
+ * svm_keep_vectoring(). */
 static void decode_debug(struct vcpu *vcpu, struct vm_exit *exit)
 {
-	if (svm_is_guests_trap(svm_of(vcpu)))
-		vcpu_raise(vcpu, VECTOR_DB);
-	else
+	if (!svm_is_guests_trap(svm_of(vcpu))) {
 		exit->kind = EXIT_NMI_WINDOW;
+		return;
+	}
+	vcpu_raise(vcpu, VECTOR_DB);
+	cpu_take_interrupts();
 }
 
 /* The CPU looks at CPL only when the instruction does not exit; QEMU, not even at OSXSAVE. */
@@ -321,6 +325,7 @@ static void decode_details(struct vcpu *vcpu, struct vm_exit *exit)
 		return;
 	case VMEXIT_EXCP(VECTOR_AC):
 		vcpu_raise_code(vcpu, VECTOR_AC, (uint32_t)c->exit_info_1);
+		cpu_take_interrupts();
 		return;
 	case VMEXIT_EXCP(VECTOR_MACHINE_CHECK):
 		__asm__ volatile("int $18");

@@ -63,13 +63,20 @@ void svm_inject(struct vcpu *vcpu, struct guest_event event)
 	}
 }
 
-/* ---- events that an exit cut short ---- */
+/*
+ * ---- events that an exit cut short ----
+ *
+ * A guest can make the delivery of an event fail for ever, without one moment between two
+ * instructions, at which an interrupt would come out; so they are let in here.
+ */
 
 void svm_keep_vectoring(struct svm_vcpu *svm)
 {
 	uint64_t word = svm->vmcb->control.exit_int_info;
 
 	svm->vectoring = (word & EVENT_V) && !svm_repeats_itself(word) ? word : 0;
+	if (svm->vectoring)
+		cpu_take_interrupts();
 }
 
 void svm_deliver_again(struct svm_vcpu *svm)

@@ -177,7 +177,11 @@ static void fail_entry(struct vcpu *vcpu, uint64_t how, struct vm_exit *exit)
 		how == 1 ? "VMfailInvalid" : "VMfailValid", exit->raw, exit->failed.why);
 }
 
-/* An exit in the middle of delivering an event: it is delivered anew at the next entry. */
+/*
+ * An exit in the middle of delivering an event: it is delivered anew at the next entry. A guest can
+ * make that go on for ever, without one moment between two instructions, at which an interrupt
+ * would come out; so they are let in here.
+ */
 static void keep_vectoring(struct vmx_vcpu *vmx)
 {
 	uint32_t info = (uint32_t)vmread(VMCS_IDT_VECTORING_INFO);
@@ -187,6 +191,7 @@ static void keep_vectoring(struct vmx_vcpu *vmx)
 		return;
 	vmx->vectoring_code = (uint32_t)vmread(VMCS_IDT_VECTORING_ERROR);
 	vmx->vectoring_len = (uint32_t)vmread(VMCS_EXIT_INSN_LEN);
+	cpu_take_interrupts();
 }
 
 static void deliver_again(struct vmx_vcpu *vmx)
@@ -205,6 +210,13 @@ static void deliver_again(struct vmx_vcpu *vmx)
 	vmwrite(VMCS_ENTRY_INTR_INFO, info);
 }
 
+/* The next one may come before an instruction has been run: see keep_vectoring(). */
+static void give_back_exception(struct vcpu *vcpu, uint32_t info)
+{
+	vmx_give_back_exception(vcpu, info);
+	cpu_take_interrupts();
+}
+
 /* NMIs and machine checks are this machine's; run their handlers so that IRET unblocks them. */
 static void decode_exception(struct vcpu *vcpu, struct vm_exit *exit)
 {
@@ -216,7 +228,7 @@ static void decode_exception(struct vcpu *vcpu, struct vm_exit *exit)
 	else if (FIELD_GET(INTR_VECTOR, info) == VECTOR_MACHINE_CHECK)
 		__asm__ volatile("int $18");
 	else
-		vmx_give_back_exception(vcpu, info);
+		give_back_exception(vcpu, info);
 }
 
 static void decode_entry_failure(struct vcpu *vcpu, struct vm_exit *exit)

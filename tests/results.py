@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every kind of test ends with: one summary line, and the same counts in a file.
 
-build/results/KIND.txt holds "passed failed skipped"; `make test` sums those files.
+build/results/KIND.txt holds "passed failed skipped"; `make test` sums those files. What was run on a
+node is also kept by engine, in build/results/engines-KIND.tsv; `results.py engines` makes one table
+of those files, prints it, and leaves it in build/results/engines.tsv.
 """
 import os
+import sys
 from pathlib import Path
+
+ENGINES = {"bochs": "VT-x (Bochs)", "qemu": "AMD-V (QEMU)"}
+NONE = "\N{EN DASH}"  # the test means nothing on this engine
+
+
+def folder():
+    path = Path(os.environ.get("BILLET_RESULTS", "build/results"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 class Counts:
@@ -16,10 +28,64 @@ class Counts:
         self.failed += failed
         self.skipped += skipped
 
+    def write(self, kind):
+        (folder() / f"{kind}.txt").write_text(f"{self.passed} {self.failed} {self.skipped}\n")
+
     def finish(self, kind):
         """Print and write the counts; returns the exit status."""
-        folder = Path(os.environ.get("BILLET_RESULTS", "build/results"))
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{kind}.txt").write_text(f"{self.passed} {self.failed} {self.skipped}\n")
+        self.write(kind)
         print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
         return 1 if self.failed or self.passed == 0 else 0
+
+
+class Engines:
+    """What each test came to on each engine."""
+
+    def __init__(self):
+        self.rows = {}  # test: {engine: (verdict, why)}
+
+    def put(self, test, engine, verdict, why=""):
+        self.rows.setdefault(test, {})[engine] = verdict, why
+
+    def write(self, kind):
+        lines = ["\t".join(["test", *ENGINES, "why"])]
+        for test, by in self.rows.items():
+            whys = dict.fromkeys(why for _, why in by.values() if why)
+            lines.append("\t".join([test, *(by.get(e, (NONE, ""))[0] for e in ENGINES), "; ".join(whys)]))
+        (folder() / f"{kind}.tsv").write_text("".join(line + "\n" for line in lines))
+
+    def read(self, path):
+        for line in path.read_text().splitlines()[1:]:
+            test, *verdicts, why = line.split("\t")
+            for engine, verdict in zip(ENGINES, verdicts):
+                self.put(test, engine, verdict, why)
+
+    def print(self):
+        """The table; below it, once each, why something was left out."""
+        width = max(len(test) for test in self.rows)
+        cells = max(len(verdict) for by in self.rows.values() for verdict, _ in by.values())
+        cells = max(cells, *map(len, ENGINES.values())) + 2
+        print(f"{'':{width}}  " + "".join(f"{name:{cells}}" for name in ENGINES.values()).rstrip())
+        reasons = {}
+        for test, by in self.rows.items():
+            line = "".join(f"{by.get(e, (NONE, ''))[0]:{cells}}" for e in ENGINES)
+            why = next((why for _, why in by.values() if why), "")
+            mark = f"[{reasons.setdefault(why, len(reasons) + 1)}]" if why else ""
+            print(f"{test:{width}}  {line}{mark}".rstrip())
+        for why, number in reasons.items():
+            print(f"[{number}] {why}")
+
+
+def print_engines():
+    table = Engines()
+    for path in sorted(folder().glob("engines-*.tsv")):
+        table.read(path)
+    if table.rows:
+        table.write("engines")
+        table.print()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["engines"]:
+        sys.exit("usage: results.py engines")
+    print_engines()

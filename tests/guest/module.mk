@@ -19,4 +19,4 @@ $(B)/guest-tests/%.elf: $(B)/guest-tests/tests/bench/%.o $(guest-lib) tests/gues
 .PRECIOUS: $(B)/guest-tests/tests/guest/%.o $(B)/guest-tests/tests/bench/%.o
 
 guest: $(B)/billet.elf $(patsubst tests/guest/%.c,$(B)/guest-tests/%.elf,$(wildcard tests/guest/*.c))
-	tests/guest/run $(BOOTS)
+	tests/guest/run $(if $(MACHINE),--machine $(MACHINE)) $(BOOTS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A node whose agent breaks, whose controller dies, and whose network is cut: guests run on, and no
-usage is lost or counted twice. A real billetd, the node in Bochs.
+usage is lost or counted twice. A real billetd, the node in an emulator.
 
 Prints "ok - name", "not ok - name" and "skip - name # why" lines; exits 0 when none is "not ok".
 """
@@ -16,7 +16,9 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import tap  # noqa: E402
-from nodesite import Site, Wire, check, equal, until  # noqa: E402
+from nodesite import CLOCK_WAITS, Site, Wire, check, equal, until  # noqa: E402
+
+ENGINES = "bochs", "qemu"
 
 BACK_WITHIN_S = 2.0  # of machine time
 LATE_MOST_US = 20000  # a guest's timer, beside an agent that computes
@@ -62,19 +64,25 @@ def a_crashed_agent_is_back_within_2_s(s):
 
 
 def beats_are_whole(s, since=0):
-    """No beat is missing on the console, and none came late."""
+    """No beat is missing on the console. None came late, where only the node can be the cause of that."""
     s.console.until(rf"^beat {s.console.beats()[-1][0] + 3} late.*$", 30)
     beats = [b for b in s.console.beats() if b[0] >= since]
     equal([b[0] for b in beats], list(range(beats[0][0], beats[0][0] + len(beats))), "beats on the console")
     worst = max(beats, key=lambda b: b[1])
     tap.note(f"{len(beats)} beats, the latest {worst[1]} us late, {sum(b[2] for b in beats)} ticks lost")
-    check(worst[1] <= LATE_MOST_US, f"a beat was {worst[1]} us late: {worst}")
+    check(worst[1] <= LATE_MOST_US or not CLOCK_WAITS, f"a beat was {worst[1]} us late: {worst}")
     return beats
 
 
 @tap.test
 def meanwhile_the_guest_misses_nothing(s):
     beats_are_whole(s)
+
+
+def counted_s(s):
+    """Seconds by the guest's clock: its ticks, and those that it knows it has missed."""
+    beats = s.console.beats()
+    return beats[-1][0] / 10 + sum(lost for _, _, lost in beats) / 1000
 
 
 @tap.test
@@ -88,8 +96,8 @@ def faults_lose_no_usage_and_count_none_twice(s):
     newest = until("a record of the pause", 30, lambda: [
         r for r in s.site.controller.records(s.vm["id"]) if int(r["seq"]) > s.seq_before])[-1]
     age_s = int(newest["vcpu_alloc_ns"]) / 1e9
-    beats = s.console.beats()[-1][0] / 10
-    check(abs(age_s - beats) < 3, f"{age_s:.1f} s of vCPU are reported, the guest counted {beats:.1f} s")
+    counted = counted_s(s)
+    check(abs(age_s - counted) < 3, f"{age_s:.1f} s of vCPU are reported, the guest counted {counted:.1f} s")
     s.site.do("web1", "resume")
     s.site.until_state("web1", "running")
 

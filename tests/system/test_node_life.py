@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """VMs come and go on a real node: every verb of the API, again and again, with no page lost; and what
-cannot be done is refused in one clear line, by billetd or by the node. The node is in Bochs.
+cannot be done is refused in one clear line, by billetd or by the node. The node is in an
+emulator.
 
 Prints "ok - name", "not ok - name" and "skip - name # why" lines; exits 0 when none is "not ok".
 """
@@ -16,6 +17,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import tap  # noqa: E402
 from nodesite import BEAT, COUNTERS, REPO, Site, check, equal, until  # noqa: E402
+
+ENGINES = "bochs", "qemu"
 
 ROUNDS = 8
 LATE_MOST_US = 250000  # beside an agent that computes, on one CPU

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a node refuses, on a whole machine: a controller that cannot be reached or proven, documents and
 answers that are wrong. Each is one clear line in the node's log, and the guest that it has runs on. The
-controller is a fake that lies as told; the node in Bochs is booted once.
+controller is a fake that lies as told; the node in its emulator is booted once.
 
 Prints "ok - name", "not ok - name" and "skip - name # why" lines; exits 0 when none is "not ok".
 """
@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import tap  # noqa: E402
 from fakecontroller import NODE, FakeController, answer, refusal  # noqa: E402
 from nodesite import BEAT, COUNTERS, Site, check, equal, until  # noqa: E402
+
+ENGINES = "bochs", "qemu"
 
 TOKEN = "bjt_" + "1" * 64
 VM = "3c1f2b9e-7d39-4a55-8d6e-0d4b1a2c3d4e"

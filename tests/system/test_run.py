@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`make run ONCE=1`, whose every step is a check of its own, and how it ends.
+"""`make run ONCE=1`, whose every step is a check of its own, and how it ends: in both emulators.
 
 Prints "ok - name" and "not ok - name".
 """
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+ENGINES = "bochs", "qemu"
+EMULATOR = os.environ.get("BILLET_EMULATOR", "bochs")
 REPO = Path(__file__).resolve().parents[2]
 STEPS = ["the controller", "a node", "the node enrols itself", "a Linux guest", "the guest's network",
          "what it used", "every step held"]
@@ -24,7 +27,7 @@ def start(*args):
 
 
 def holds_every_step():
-    run = start("--once")
+    run = start("--once", "--machine", EMULATOR)
     text = run.communicate(timeout=LIMIT_S + 60)[0]
     done = [step for i, step in enumerate(STEPS, 1) if re.search(rf"^\[{i}/7\] {step}", text, re.MULTILINE)]
     if run.returncode or len(done) != len(STEPS):
@@ -39,7 +42,7 @@ def children_of(pid):
 
 
 def leaves_nothing_running_when(number):
-    run = start("--machine", "bochs")
+    run = start("--machine", EMULATOR)
     for line in run.stdout:
         if line.startswith("[3/7]"):
             break

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The best machine for a node: QEMU with this machine's VT-x where KVM hands it on, else Bochs.
+"""The best machine for a node: QEMU with this machine's VT-x where KVM hands it on, else Bochs. On
+request, QEMU alone, which emulates AMD-V.
 
 A /dev/kvm that opens does not mean that guests get VT-x, so KVM is asked what CPUID it would show
 them: leaf 1, ECX bit 5 is VMX.
@@ -11,8 +12,8 @@ import struct
 
 from machine import Machine
 
-NAMES = {"kvm": "QEMU/KVM", "bochs": "Bochs"}
-CMDLINES = {"kvm": "log=info apicv=on", "bochs": "log=info"}  # the kernel's; machine.py adds to an emulated one's
+NAMES = {"kvm": "QEMU/KVM", "bochs": "Bochs", "qemu": "QEMU"}
+CMDLINES = {"kvm": "log=info apicv=on", "bochs": "log=info", "qemu": "log=info"}  # the kernel's; machine.py adds to an emulated one's
 MEM_MIB = 1024
 
 KVM_GET_SUPPORTED_CPUID = 0xC008AE05
@@ -57,4 +58,4 @@ def make(kind, iso, serial):
     """A machine, not started: with a network, on which it sees us as 10.0.2.2."""
     if kind == "kvm":
         return Machine("qemu", iso=iso, accel="kvm", cpu="host", mem_mib=MEM_MIB, serial=serial, net=[])
-    return Machine("bochs", iso=iso, mem_mib=MEM_MIB, serial=serial, net=[])
+    return Machine(kind, iso=iso, mem_mib=MEM_MIB, serial=serial, net=[])

@@ -398,19 +398,22 @@ static void end(struct ahci_port *port, uint32_t slot, enum hv_err status, struc
 	port->issued &= ~(uint32_t)BIT(slot);
 }
 
-/*
- * What the controller has no more. In a port that has stopped with an error, the plain command that
- * it is at is not among it, whatever its bit says.
- */
-static void collect(struct ahci_port *port, uint64_t now_ns, bool has_failed,
-		    struct ahci_events *ev)
+/* Slots that are under way, now that the port has stopped with an error, or has not. */
+static uint32_t look_at_slots(struct ahci_port *port, uint32_t cmd, bool has_failed)
 {
 	uint32_t active = read_reg(port, AHCI_PORT_SACT) | read_reg(port, AHCI_PORT_CI);
 
-	if (has_failed && !port->is_queueing)
-		active |= (uint32_t)BIT(FIELD_GET(AHCI_CMD_CCS, read_reg(port, AHCI_PORT_CMD)));
-	if (has_failed && ahci_count(port->issued) == 1)
-		active = port->issued;
+	if (!has_failed)
+		return active;
+	if (ahci_count(port->issued) == 1)
+		return port->issued;
+	/* The plain command that it is at has not ended, whatever its bit says. */
+	return active | (port->is_queueing ? 0 : (uint32_t)BIT(FIELD_GET(AHCI_CMD_CCS, cmd)));
+}
+
+static void end_others(struct ahci_port *port, uint32_t active, uint64_t now_ns,
+		       struct ahci_events *ev)
+{
 	for (uint32_t slot = 0; slot < AHCI_SLOTS; slot++) {
 		if (!(port->issued & ~active & BIT(slot)))
 			continue;
@@ -450,16 +453,29 @@ static bool has_link_changed(struct ahci_port *port, uint32_t is)
 							      AHCI_SSTS_DET) != AHCI_DET_LINKED);
 }
 
+/* We have started it. A controller that was pulled out, or reset by somebody else, reads otherwise;
+ * and a slot that reads as ended says nothing then. */
+static bool is_running(uint32_t cmd)
+{
+	return cmd != ~0u && (cmd & AHCI_CMD_ST);
+}
+
 static void run_ready(struct ahci_port *port, uint64_t now_ns, struct ahci_events *ev)
 {
 	uint32_t is = read_reg(port, AHCI_PORT_IS);
 	enum hv_err err = ahci_port_error(is, read_reg(port, AHCI_PORT_TFD));
+	uint32_t active = look_at_slots(port, read_reg(port, AHCI_PORT_CMD), err != HV_OK);
 
-	if (is &
-	    (AHCI_IS_CHANGES | AHCI_IS_BROKEN)) /* these come from SERR, and are cleared there */
+	if (!is_running(read_reg(port, AHCI_PORT_CMD))) { /* after all that it is to vouch for */
+		log_err("ahci", "%s: was stopped, or is gone", port->name);
+		ahci_port_kill(port, ev);
+		return;
+	}
+	/* These come from SERR, and are cleared there. */
+	if (is & (AHCI_IS_CHANGES | AHCI_IS_BROKEN))
 		write_reg(port, AHCI_PORT_SERR, ~0u);
 	write_reg(port, AHCI_PORT_IS, is);
-	collect(port, now_ns, err != HV_OK, ev);
+	end_others(port, active, now_ns, ev);
 	if (err != HV_OK)
 		handle_error(port, err, now_ns, ev);
 	else if (has_link_changed(port, is) ||

@@ -6,17 +6,18 @@
  *                        write that again, flush; and try what must be refused
  *   disk-check=verify    only read it and compare
  *   disk-check=errors    the same as write, but requests may fail: say which sectors do
- *   disk-check=pull      write until the PCI Express slot of the first disk is switched off, and
- *                        say how its requests ended
+ *   disk-check=pull      on disks in PCI Express slots: write until the slot is switched off, and
+ *                        say how the requests ended; afterwards write on the others
  *   disk-check=reads     ticks per random read of 4 KiB, one at a time and 32 at a time
- *   disk-span=MIB        how much of each disk, from its beginning; default 8
+ *   disk-span=KIB        how much of each disk, from its beginning; default 8192
+ *   disk-lanes=N         how many requests are under way on each disk; default and most 32
  *   disk-seed=N          of the pattern; default 1
  *   disk-count=N         how many there must be; default: whatever there is
  *   disk-deaf=1          let no interrupt of a disk controller arrive: the block layer must find
  * out
  *
- * Each disk has LANES requests under way, of mixed sizes, each lane in a part of the disk of its
- * own, with its data in as many pieces, and as oddly placed, as the disk's limits allow. What a
+ * Requests are of mixed sizes, their data in as many pieces, and as oddly placed, as the disk's
+ * limits allow. Each is in a lane, which goes through a part of the disk that is its own. What a
  * sector holds follows from its number and the seed, so the host can check its image file too:
  * the word of 8 bytes number n on the disk is (n + (seed << 48)) * PATTERN.
  */
@@ -43,6 +44,8 @@
 #define READ_BYTES   4096u
 #define MSIX_MASKED  0x4000u
 #define MSI_ENABLE   0x0001u
+#define SLOT_CONTROL 0x18u
+#define SLOT_OFF     0x0700u
 
 enum mode { MODE_WRITE, MODE_VERIFY, MODE_ERRORS, MODE_PULL, MODE_READS };
 
@@ -69,7 +72,7 @@ struct disk {
 };
 
 static struct disk *disks[DISKS_MAX];
-static uint32_t nr_disks, seed;
+static uint32_t nr_disks, nr_lanes, seed;
 static enum mode mode;
 
 static uint64_t add(uint64_t *counter, uint64_t nr)
@@ -178,6 +181,41 @@ static uint32_t sectors_max(const struct block_dev *dev)
 	return bytes / dev->sector_bytes;
 }
 
+/* ---- pulling ---- */
+
+static uint32_t hex(const char *text)
+{
+	uint32_t val = 0;
+
+	for (; *text && *text != ':'; text++)
+		val = val * 16 + (uint32_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
+	return val;
+}
+
+/* The port whose bus the disk's controller is on; NULL: it is on bus 0. */
+static const struct pci_device *slot_of(const struct block_dev *dev)
+{
+	uint32_t bus = hex(dev->location);
+
+	for (uint32_t i = 0; i < pci_count(); i++) {
+		const struct pci_device *port = pci_at(i);
+
+		if (port->header_type == 1 &&
+		    pci_machine.read(pci_machine.arg, port->at, PCI_REG_SECONDARY, 1) == bus)
+			return port;
+	}
+	return NULL;
+}
+
+/* [PCIe] "Slot Control Register": power and its indicator off, as when a person asked for it. */
+static void pull(const struct block_dev *dev)
+{
+	const struct pci_device *port = slot_of(dev);
+	uint8_t cap = pci_find_cap(&pci_machine, port, PCI_CAP_EXPRESS);
+
+	pci_machine.write(pci_machine.arg, port->at, cap + SLOT_CONTROL, 2, SLOT_OFF);
+}
+
 /* ---- lanes ---- */
 
 static void lane_go_on(struct lane *lane);
@@ -208,7 +246,8 @@ static void lane_done(struct block_request *req, enum hv_err status)
 	struct lane *lane = container_of(req, struct lane, req);
 	struct disk *disk = lane->disk;
 
-	add(&disk->nr_requests, 1);
+	if (add(&disk->nr_requests, 1) == PULL_AFTER && mode == MODE_PULL && slot_of(disk->dev))
+		pull(disk->dev);
 	if (status == HV_ENOENT) {
 		add(&disk->nr_gone, 1);
 		lane_stop(disk);
@@ -228,8 +267,8 @@ static bool lane_prepare(struct lane *lane)
 	struct block_request *req = &lane->req;
 	uint64_t nr = 1 + random_below(lane, sectors_max(dev));
 
-	if (mode == MODE_PULL && lane->next == lane->end)
-		lane->next -= MIN(lane->next, 64u);
+	if (mode == MODE_PULL && lane->next == lane->end && slot_of(dev))
+		lane->next = 0; /* without an end */
 	if (lane->next == lane->end)
 		return false;
 	if (lane->next < lane->single_until)
@@ -293,20 +332,20 @@ static void lane_go_on(struct lane *lane)
 /* ---- passes over a disk ---- */
 
 static void begin_pass(struct disk *disk, enum block_op op, uint64_t first, uint64_t end,
-		       uint32_t nr_lanes)
+		       uint32_t nr)
 {
-	uint64_t share = (end - first) / nr_lanes;
+	uint64_t share = (end - first) / nr;
 
 	disk->op = op;
-	disk->nr_active = nr_lanes;
-	for (uint32_t i = 0; i < nr_lanes; i++) {
+	disk->nr_active = nr;
+	for (uint32_t i = 0; i < nr; i++) {
 		struct lane *lane = &disk->lanes[i];
 
 		lane->next = first + i * share;
-		lane->end = i + 1 < nr_lanes ? lane->next + share : end;
+		lane->end = i + 1 < nr ? lane->next + share : end;
 		lane->single_until = 0;
 	}
-	for (uint32_t i = 0; i < nr_lanes; i++)
+	for (uint32_t i = 0; i < nr; i++)
 		lane_go_on(&disk->lanes[i]);
 }
 
@@ -331,7 +370,7 @@ static void wait_idle(void)
 static void pass_all(enum block_op op)
 {
 	for (uint32_t i = 0; i < nr_disks; i++)
-		begin_pass(disks[i], op, 0, disks[i]->span, LANES);
+		begin_pass(disks[i], op, 0, disks[i]->span, nr_lanes);
 	wait_idle();
 }
 
@@ -423,60 +462,36 @@ static void run_write(void)
 		check_refusals(disks[i]);
 }
 
-static uint32_t hex(const char *text)
-{
-	uint32_t val = 0;
-
-	for (; *text && *text != ':'; text++)
-		val = val * 16 + (uint32_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
-	return val;
-}
-
-/* [PCIe] "Slot Control Register": power and its indicator off, as when a person asked for it. */
-static void pull(const struct block_dev *dev)
-{
-	uint32_t bus = hex(dev->location);
-
-	for (uint32_t i = 0; i < pci_count(); i++) {
-		struct pci_device *port = pci_at(i);
-		uint8_t cap;
-
-		if (port->header_type != 1 ||
-		    pci_machine.read(pci_machine.arg, port->at, PCI_REG_SECONDARY, 1) != bus)
-			continue;
-		cap = pci_find_cap(&pci_machine, port, PCI_CAP_EXPRESS);
-		if (cap)
-			pci_machine.write(pci_machine.arg, port->at, cap + 0x18u, 2, 0x0700);
-	}
-}
-
 static void run_pull(void)
 {
-	struct disk *disk = disks[0];
-
-	begin_pass(disk, BLOCK_WRITE, 0, disk->span, LANES);
-	while (__atomic_load_n(&disk->nr_requests, __ATOMIC_RELAXED) < PULL_AFTER)
-		cpu_idle_wait();
-	pull(disk->dev);
+	for (uint32_t i = 0; i < nr_disks; i++)
+		if (slot_of(disks[i]->dev))
+			begin_pass(disks[i], BLOCK_WRITE, 0, disks[i]->span, nr_lanes);
 	wait_idle();
-	disk->lanes[0].next = 0;
-	lane_prepare(&disk->lanes[0]);
-	expect(disk, "a request to one that is gone", block_submit(disk->dev, &disk->lanes[0].req),
-	       HV_ENOENT);
-	for (uint32_t i = 1; i < nr_disks; i++) /* the others have not noticed */
-		begin_pass(disks[i], BLOCK_WRITE, 0, disks[i]->span, LANES);
+	for (uint32_t i = 0; i < nr_disks; i++) {
+		struct disk *disk = disks[i];
+
+		if (!slot_of(disk->dev)) { /* it has not noticed */
+			begin_pass(disk, BLOCK_WRITE, 0, disk->span, nr_lanes);
+			continue;
+		}
+		disk->lanes[0].next = 0;
+		lane_prepare(&disk->lanes[0]);
+		expect(disk, "a request to one that is gone",
+		       block_submit(disk->dev, &disk->lanes[0].req), HV_ENOENT);
+	}
 	wait_idle();
 }
 
-static void measure(struct disk *disk, uint32_t nr_lanes)
+static void measure(struct disk *disk, uint32_t depth)
 {
 	uint64_t idle = this_cpu()->idle_tsc, start = tsc_now(), end;
 
 	disk->nr_left = READS;
-	begin_pass(disk, BLOCK_READ, 0, disk->span, nr_lanes);
+	begin_pass(disk, BLOCK_READ, 0, disk->span, depth);
 	wait_idle();
 	end = tsc_now();
-	log_info("disk_check", "%s: reads, %u at a time: %lu ticks each", disk->dev->name, nr_lanes,
+	log_info("disk_check", "%s: reads, %u at a time: %lu ticks each", disk->dev->name, depth,
 		 (end - start - (this_cpu()->idle_tsc - idle)) / READS);
 }
 
@@ -535,7 +550,7 @@ static void go_deaf(void)
 static bool make_disk(struct block_dev *dev)
 {
 	struct disk *disk = kmem_alloc(sizeof(*disk));
-	uint64_t span = cmdline_number("disk-span", 8) * MIB / dev->sector_bytes;
+	uint64_t span = cmdline_number("disk-span", 8192) * KIB / dev->sector_bytes;
 
 	if (!disk)
 		return false;
@@ -575,6 +590,7 @@ void after_boot(void)
 
 	mode = cmdline_choose("disk-check", words, ARRAY_SIZE(words), MODE_WRITE);
 	seed = cmdline_number("disk-seed", 1);
+	nr_lanes = MIN(MAX(cmdline_number("disk-lanes", LANES), 1u), LANES);
 	find_disks();
 	if (cmdline_number("disk-deaf", 0))
 		go_deaf();

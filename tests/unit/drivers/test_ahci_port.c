@@ -666,6 +666,19 @@ static void notices_a_controller_that_is_gone(void **state)
 	assert_int_equal(submit(1, BLOCK_READ, 0, 1), HV_ENOENT);
 }
 
+/* Registers of an emulated controller that was pulled out read zero: no slot is active. */
+static void believes_no_slot_of_a_port_that_was_stopped(void **state)
+{
+	(void)state;
+	assert_int_equal(submit(0, BLOCK_READ, 7, 1), HV_OK);
+	assert_int_equal(submit(1, BLOCK_WRITE, 9, 1), HV_OK);
+	memset(regs, 0, sizeof(regs));
+	run();
+	assert_true(ev.is_gone);
+	assert_int_equal(ev.nr_done, 0);
+	assert_int_equal(port.state, AHCI_DEAD);
+}
+
 static void asks_for_health_between_requests(void **state)
 {
 	(void)state;
@@ -759,6 +772,7 @@ int main(void)
 		READY(tells_another_disk_from_the_one_before),
 		NEW(takes_a_disk_that_is_plugged_in),
 		READY(notices_a_controller_that_is_gone),
+		READY(believes_no_slot_of_a_port_that_was_stopped),
 		READY(asks_for_health_between_requests),
 		READY(survives_a_disk_that_refuses_smart),
 		READY(does_not_reach_above_4_gib_without_64_bits),

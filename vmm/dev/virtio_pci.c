@@ -87,18 +87,6 @@ void virtio_pci_notify(struct virtio_pci *vp, uint32_t queue)
 		vp->ops->notify(vp, queue);
 }
 
-bool virtio_pci_notify_addr(struct virtio_pci *vp, uint64_t gpa, uint32_t *queue)
-{
-	uint64_t base = __atomic_load_n(&vp->notify_gpa, __ATOMIC_RELAXED);
-	uint64_t at = gpa - base;
-
-	if (!base || gpa < base || at >= VIRTIO_NOTIFY_MULTIPLIER * vp->ops->nr_queues ||
-	    at % VIRTIO_NOTIFY_MULTIPLIER)
-		return false;
-	*queue = (uint32_t)(at / VIRTIO_NOTIFY_MULTIPLIER);
-	return true;
-}
-
 /* ---- life of a queue ---- */
 
 static bool may_run(const struct virtio_pci *vp)
@@ -286,13 +274,7 @@ static void config_wrote(struct pci_fn *fn, uint32_t offset, uint32_t size)
 
 static void fn_moved(struct pci_fn *fn)
 {
-	struct virtio_pci *vp = vp_of(fn);
-	uint64_t base;
-	uint64_t notify_gpa =
-		pci_fn_bar_at(fn, VIRTIO_PCI_BAR, &base) ? base + VIRTIO_PCI_NOTIFY : 0;
-
-	__atomic_store_n(&vp->notify_gpa, notify_gpa, __ATOMIC_RELAXED);
-	update_queues(vp);
+	update_queues(vp_of(fn));
 }
 
 static void fn_reset(struct pci_fn *fn)

@@ -141,7 +141,6 @@ struct virtio_pci {
 	uint16_t config_vector;
 	bool needs_reset;
 	uint32_t isr;
-	uint64_t notify_gpa; /* 0: BAR 0 does not decode */
 
 	struct virtio_queue queues[VIRTIO_QUEUES_MAX];
 };
@@ -153,15 +152,8 @@ struct virtio_pci {
  */
 void virtio_pci_init(struct virtio_pci *vp, struct vm *vm, const struct virtio_ops *ops);
 
-/*
- * virtio_pci_notify_addr - whether gpa is a queue's notification address now
- *
- * A VMM may then answer a write there with virtio_pci_notify() alone, and without vm->lock.
- * Context: any CPU, no lock.
- */
-bool virtio_pci_notify_addr(struct virtio_pci *vp, uint64_t gpa, uint32_t *queue);
-
-/* virtio_pci_notify - as the driver's write to that address. Any CPU, with vm->lock or without. */
+/* virtio_pci_notify - as the driver's write to a queue's notification address. Any CPU, with
+ * vm->lock or without. */
 void virtio_pci_notify(struct virtio_pci *vp, uint32_t queue);
 
 /* virtio_pci_has - whether the feature was agreed on. Under a live queue's lock. */

@@ -408,26 +408,6 @@ static void quiets_queues_that_wait_for_input(void **state)
 
 /* ---- ways in ---- */
 
-static void knows_its_notification_addresses(void **state)
-{
-	uint32_t index = 99;
-
-	(void)state;
-	assert_int_equal(driver.notify_multiplier, VIRTIO_NOTIFY_MULTIPLIER);
-	assert_true(virtio_pci_notify_addr(&echo.vp, driver.notify_gpa + 4, &index));
-	assert_int_equal(index, 1);
-	assert_false(virtio_pci_notify_addr(&echo.vp, driver.notify_gpa + 8, &index));
-	assert_false(virtio_pci_notify_addr(&echo.vp, driver.notify_gpa + 1, &index));
-	assert_false(virtio_pci_notify_addr(&echo.vp, driver.notify_gpa - 4, &index));
-	vdriver_config_write(&driver, PCI_BAR0, 4, LAYOUT_PCI_BARS + 0x100000);
-	assert_false(virtio_pci_notify_addr(&echo.vp, driver.notify_gpa, &index));
-	assert_true(virtio_pci_notify_addr(&echo.vp, LAYOUT_PCI_BARS + 0x100000 + VIRTIO_PCI_NOTIFY,
-					   &index));
-	assert_int_equal(index, 0);
-	vdriver_config_write(&driver, PCI_COMMAND, 2, 0);
-	assert_false(virtio_pci_notify_addr(&echo.vp, VIRTIO_PCI_NOTIFY, &index));
-}
-
 static void takes_a_notification_without_the_bus(void **state)
 {
 	(void)state;
@@ -526,7 +506,6 @@ int main(void)
 		DEVICE_TEST(forgets_buffers_that_were_out_at_a_reset),
 		DEVICE_TEST(asks_for_a_reset_when_a_queue_breaks),
 		DEVICE_TEST(quiets_queues_that_wait_for_input),
-		DEVICE_TEST(knows_its_notification_addresses),
 		DEVICE_TEST(takes_a_notification_without_the_bus),
 		DEVICE_TEST(reaches_its_bar_through_config_space),
 		DEVICE_TEST(ignores_nonsense_in_the_config_capability),

@@ -140,12 +140,21 @@ static bool start_one(uint32_t apic_id)
 }
 
 /*
- * Whether another thread of that CPU's core is up. [SDM] "Extended Topology Enumeration Leaf": what
- * is left of the APIC ID without its lowest EAX[4:0] bits is the core.
+ * [SDM] "Extended Topology Enumeration Leaf": what is left of the APIC ID without its lowest
+ * EAX[4:0] bits is the core. AMD's first CPUs with threads have no such leaf, and two threads:
+ * [APM] "Function 8000_001Eh".
  */
+static uint32_t thread_bits_of_apic_ids(void)
+{
+	if (cpuid(0, 0).eax >= 0xb)
+		return cpuid(0xb, 0).eax & 0x1f;
+	return (cpuid_if_present(0x8000001eu, 0).ebx >> 8 & 0xff) > 0;
+}
+
+/* Whether another thread of that CPU's core is up. */
 static bool core_is_taken(uint32_t apic_id)
 {
-	uint32_t thread_bits = cpuid_if_present(0xb, 0).eax & 0x1f;
+	uint32_t thread_bits = thread_bits_of_apic_ids();
 
 	for (uint32_t i = 0; i < cpu_count(); i++)
 		if (cpu_at(i)->apic_id >> thread_bits == apic_id >> thread_bits)

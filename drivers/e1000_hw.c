@@ -21,7 +21,6 @@ static void configure(struct intel_nic *card)
 	intel_write(card, REG_RDTR, 0);
 	intel_write(card, REG_TIPG, TIPG_COPPER);
 	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
-	intel_write(card, REG_TCTL, TCTL_EN | TCTL_CT_15 | TCTL_COLD_FD);
 }
 
 static void irqs_on(struct intel_nic *card, bool with_queues)
@@ -52,6 +51,7 @@ static const struct intel_family family = {
 	.tx_regs = 0x3800,
 	.eerd_done = EERD_DONE,
 	.eerd_addr = EERD_ADDR,
+	.tctl = TCTL_E1000,
 	.irqs_best = DEV_IRQ_INTX,
 	.configure = configure,
 	.irqs_on = irqs_on,

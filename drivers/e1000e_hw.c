@@ -43,7 +43,6 @@ static void configure(struct intel_nic *card)
 {
 	intel_write(card, REG_RFCTL, intel_read(card, REG_RFCTL) | RFCTL_EXSTEN);
 	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
-	intel_write(card, REG_TCTL, TCTL_EN | TCTL_PSP | TCTL_CT_15 | TCTL_COLD_FD);
 }
 
 static void configure_queue(struct intel_queue *queue)
@@ -112,6 +111,7 @@ static const struct intel_family family = {
 	.tx_regs = 0x3800,
 	.eerd_done = EERD_DONE,
 	.eerd_addr = EERD_ADDR,
+	.tctl = TCTL_E1000 | TCTL_PSP,
 	.irqs_best = DEV_IRQ_MSIX,
 	.has_express = true,
 	.configure = configure,

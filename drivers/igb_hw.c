@@ -7,26 +7,48 @@
  * queue's handler runs sends another one.
  *
  * Source: [82576] "Interrupts", "Receive-Side Scaling (RSS)", "Initialization and Reset Operation";
- * [I350] and [I210] "Interrupt Vector Allocation Registers".
+ * [I350] and [I210] "Interrupt Vector Allocation Registers"; [82576] "Software and Firmware
+ * Synchronization".
  */
 #include "drivers/igb.h"
 #include "drivers/intel_nic.h"
+#include "kernel/log.h"
 
-#define REG_EICS      0x1520u
-#define REG_EIMS      0x1524u
-#define REG_EIMC      0x1528u
-#define REG_EIAC      0x152cu
-#define REG_EIAM      0x1530u
-#define REG_GPIE      0x1514u
-#define REG_EITR      0x1680u /* and one for each further vector */
-#define REG_IVAR      0x1700u /* 8 words of 4 entries */
-#define REG_IVAR_MISC 0x1740u
-#define REG_MRQC      0x5818u
-#define REG_RETA      0x5c00u /* 32 words of 4 entries */
-#define REG_RSSRK     0x5c80u /* 10 words */
+#define REG_MDIC       0x0020u
+#define REG_SWSM       0x5b50u
+#define REG_SW_FW_SYNC 0x5b5cu
+#define REG_EICS       0x1520u
+#define REG_EIMS       0x1524u
+#define REG_EIMC       0x1528u
+#define REG_EIAC       0x152cu
+#define REG_IAM	       0x1510u /* causes that reading ICR masks: none */
+#define REG_GPIE       0x1514u
+#define REG_EITR       0x1680u /* and one for each further vector */
+#define REG_IVAR       0x1700u /* 8 words of 4 entries */
+#define REG_IVAR_MISC  0x1740u
+#define REG_MRQC       0x5818u
+#define REG_RETA       0x5c00u /* 32 words of 4 entries */
+#define REG_RSSRK      0x5c80u /* 10 words */
 
 #define EERD_DONE 0x00000002u
 #define EERD_ADDR 0x0000fffcu
+
+#define STATUS_LAN_ID	    0x0000000cull /* which of the chip's ports */
+#define SWSM_SMBI	    BIT(0)	  /* between drivers: set by the read that finds it clear */
+#define SWSM_SWESMBI	    BIT(1) /* between driver and firmware: stays set when it is ours */
+#define SYNC_FIRMWARE_SHIFT 16
+
+#define MDIC_PHY_1 BIT(21) /* 82576; the others know their PHY's address */
+#define MDIC_WRITE BIT(26)
+#define MDIC_READY BIT(28)
+#define MDIC_REG   0x001f0000ull
+
+/* [802.3] "Control register (Register 0)" */
+#define PHY_CONTROL 0u
+#define PHY_AUTONEG 0x1000u
+#define PHY_RESTART 0x0200u
+#define PHY_TRIES   100u
+#define PHY_TRY_NS  (10 * NSEC_PER_USEC)
 
 #define GPIE_NSICR	      BIT(0) /* reading the causes clears them */
 #define GPIE_MULTIPLE	      BIT(4) /* MSI-X */
@@ -52,6 +74,83 @@
 #define FCS_BYTES    4u
 #define HEADER_BYTES 18u /* Ethernet, and a VLAN tag */
 
+static const struct nic_ops ops = {
+	.driver = "igb", .start = intel_nic_start, .send = intel_nic_send};
+
+/* ---- the PHY, which is shared with the card's firmware ---- */
+
+static bool take_semaphore(struct intel_nic *card)
+{
+	for (uint32_t i = 0; i < PHY_TRIES; i++) {
+		if (!(intel_read(card, REG_SWSM) & SWSM_SMBI)) {
+			intel_write(card, REG_SWSM, SWSM_SMBI | SWSM_SWESMBI);
+			if (intel_read(card, REG_SWSM) & SWSM_SWESMBI)
+				return true;
+			intel_write(card, REG_SWSM, 0);
+		}
+		time_busy_wait_ns(PHY_TRY_NS);
+	}
+	return false;
+}
+
+static void give_semaphore(struct intel_nic *card)
+{
+	intel_write(card, REG_SWSM, 0);
+}
+
+static uint32_t phy_bit(struct intel_nic *card)
+{
+	static const uint32_t bits[] = {0x02, 0x04, 0x20, 0x40};
+
+	return bits[FIELD_GET(STATUS_LAN_ID, intel_read(card, REG_STATUS))];
+}
+
+static bool take_phy(struct intel_nic *card)
+{
+	uint32_t bit = phy_bit(card), sync;
+
+	for (uint32_t i = 0; i < PHY_TRIES && take_semaphore(card); i++) {
+		sync = intel_read(card, REG_SW_FW_SYNC);
+		if (!(sync & (bit | bit << SYNC_FIRMWARE_SHIFT)))
+			intel_write(card, REG_SW_FW_SYNC, sync | bit);
+		give_semaphore(card);
+		if (!(sync & (bit | bit << SYNC_FIRMWARE_SHIFT)))
+			return true;
+		time_busy_wait_ns(PHY_TRY_NS);
+	}
+	return false;
+}
+
+static void give_phy(struct intel_nic *card)
+{
+	bool is_ours = take_semaphore(card);
+
+	intel_write(card, REG_SW_FW_SYNC, intel_read(card, REG_SW_FW_SYNC) & ~phy_bit(card));
+	if (is_ours)
+		give_semaphore(card);
+}
+
+/*
+ * The link is negotiated anew: about 100 us for the PHY to be told, and 2 ms at most when firmware
+ * has it. When it is not to be had, the link may come up all the same.
+ */
+static void start_phy(struct intel_nic *card)
+{
+	if (!take_phy(card)) {
+		log_warn(ops.driver, "%s: its firmware does not let go of the PHY",
+			 card->nic.location);
+		return;
+	}
+	intel_write(card, REG_MDIC,
+		    MDIC_WRITE | MDIC_PHY_1 | FIELD_PREP(MDIC_REG, PHY_CONTROL) | PHY_AUTONEG |
+			    PHY_RESTART);
+	for (uint32_t i = 0; i < PHY_TRIES && !(intel_read(card, REG_MDIC) & MDIC_READY); i++)
+		time_busy_wait_ns(PHY_TRY_NS);
+	give_phy(card);
+}
+
+/* ---- queues and interrupts ---- */
+
 static void configure_rss(struct intel_nic *card)
 {
 	for (uint32_t i = 0; i < 10; i++)
@@ -74,7 +173,6 @@ static void configure(struct intel_nic *card)
 		configure_rss(card);
 	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL | (has_rss ? RXCSUM_PCSD : 0));
 	intel_write(card, REG_RLPML, card->mtu + HEADER_BYTES + FCS_BYTES);
-	intel_write(card, REG_TCTL, TCTL_EN | TCTL_PSP | TCTL_CT_15 | TCTL_COLD_FD);
 }
 
 static void configure_queue(struct intel_queue *queue)
@@ -105,6 +203,7 @@ static void msix_on(struct intel_nic *card, bool with_queues, bool is_82576)
 	uint64_t vectors = BIT(other);
 
 	intel_write(card, REG_GPIE, GPIE_NSICR | GPIE_MULTIPLE | GPIE_PBA);
+	intel_write(card, REG_IAM, 0);
 	for (uint32_t i = 0; i < card->nr_queues; i++) {
 		uint32_t vector = intel_nic_vector(card, i);
 
@@ -125,6 +224,7 @@ static void irqs_on(struct intel_nic *card, bool with_queues, bool is_82576)
 		return;
 	}
 	intel_write(card, REG_GPIE, GPIE_NSICR);
+	intel_write(card, REG_IAM, 0);
 	intel_write(card, REG_EITR, EITR_50_US);
 	intel_write(card, REG_IMS, with_queues ? INT_USED : INT_LSC);
 }
@@ -160,9 +260,6 @@ static uint32_t other_causes(struct intel_nic *card)
 	return intel_read(card, REG_ICR);
 }
 
-static const struct nic_ops ops = {
-	.driver = "igb", .start = intel_nic_start, .send = intel_nic_send};
-
 #define IGB_FAMILY(irqs_on_fn)                                                                     \
 	{                                                                                          \
 		.ops = &ops,                                                                       \
@@ -174,8 +271,10 @@ static const struct nic_ops ops = {
 		.queue_stride = 0x40,                                                              \
 		.eerd_done = EERD_DONE,                                                            \
 		.eerd_addr = EERD_ADDR,                                                            \
+		.tctl = TCTL_E1000 | TCTL_PSP,                                                     \
 		.irqs_best = DEV_IRQ_MSIX,                                                         \
 		.has_express = true,                                                               \
+		.start_phy = start_phy,                                                            \
 		.configure = configure,                                                            \
 		.configure_queue = configure_queue,                                                \
 		.irqs_on = (irqs_on_fn),                                                           \

@@ -4,9 +4,9 @@
  * rings, a reset in steps, a watch over hangs and removal. What a family does in its own way is a
  * struct intel_family.
  *
- *     attach:  quiesce ─► reset ─► address, memory, interrupts          (waiting in between)
- *     start:   configure ─► go                                         (waiting in between)
- *     a hang:  quiesce ─► reset ─► configure ─► go                     (a timer in between)
+ *     attach:  quiesce ─► reset ─► link ─► address, memory, interrupts  (waiting in between)
+ *     start:   configure ─► go                                          (waiting in between)
+ *     a hang:  quiesce ─► reset ─► link ─► configure ─► go              (a timer in between)
  *
  * Receiving happens in interrupt handlers under the queue's rx_lock, from which the switch may call
  * send(); sending takes a tx_lock and nothing inside it. So rx_lock comes before the switch's lock,
@@ -73,6 +73,7 @@
 #define TCTL_PSP     BIT(3)
 #define TCTL_CT_15   (0x0full << 4)
 #define TCTL_COLD_FD (0x40ull << 12)
+#define TCTL_E1000   (TCTL_EN | TCTL_CT_15 | TCTL_COLD_FD)
 
 #define RXCSUM_IPOFL BIT(8)
 #define RXCSUM_TUOFL BIT(9)
@@ -106,13 +107,13 @@ struct intel_family {
 	uint32_t features; /* NIC_* */
 	uint32_t rx_regs, tx_regs, queue_stride;
 	uint32_t eerd_done, eerd_addr; /* bits of EERD */
+	uint32_t tctl;		       /* that sends */
 	enum dev_irq_kind irqs_best;
 	bool has_express; /* PCI Express: bus mastering is stopped before a reset */
 
-	/* Before a reset, and behind it, while the card is quiet; NULL: nothing. A step of the
-	 * state machine: does not wait. */
-	void (*before_reset)(struct intel_nic *card);
-	/* Everything but rings, RCTL and interrupts. */
+	/* Behind a reset, so that the link comes up; NULL: it does so by itself. */
+	void (*start_phy)(struct intel_nic *card);
+	/* Everything but rings, RCTL, TCTL and interrupts. */
 	void (*configure)(struct intel_nic *card);
 	/* What a queue wants beside its rings' addresses, and what enables it; NULL: nothing. */
 	void (*configure_queue)(struct intel_queue *queue);

@@ -57,7 +57,7 @@ static_assert((PAGE_SIZE << BUFFERS_ORDER) >= INTEL_BUFFERS_BYTES, "buffers fit 
 static_assert((PAGE_SIZE << WHOLE_ORDER) >= INTEL_FRAME_MAX, "a long frame fits its pages");
 static_assert(INTEL_MTU_MAX + OVERHEAD <= INTEL_FRAME_MAX, "all frames fit");
 
-enum step { STEP_QUIESCE, STEP_RESET, STEP_CONFIGURE, STEP_GO, NR_STEPS };
+enum step { STEP_QUIESCE, STEP_RESET, STEP_LINK, STEP_CONFIGURE, STEP_GO, NR_STEPS };
 
 /* ---- what is seen of the card ---- */
 
@@ -273,8 +273,6 @@ static void quiesce(struct intel_nic *card)
 
 static void reset(struct intel_nic *card)
 {
-	if (card->family->before_reset)
-		card->family->before_reset(card);
 	intel_write(card, REG_CTRL, intel_read(card, REG_CTRL) | CTRL_RST);
 }
 
@@ -298,6 +296,8 @@ static void allow_link(struct intel_nic *card)
 	intel_write(card, REG_CTRL, (ctrl & ~drop) | CTRL_SLU | CTRL_ASDE);
 	if (card->family->has_express)
 		intel_write(card, REG_CTRL_EXT, intel_read(card, REG_CTRL_EXT) | CTRL_EXT_DRV_LOAD);
+	if (card->family->start_phy)
+		card->family->start_phy(card);
 }
 
 static void configure_ring(struct intel_nic *card, uint32_t at, hpa_t descs)
@@ -315,7 +315,6 @@ static void configure(struct intel_nic *card)
 
 	for (uint32_t i = 0; i < 128; i++)
 		intel_write(card, REG_MTA + 4 * i, 0);
-	allow_link(card);
 	family->configure(card);
 	for (uint32_t i = 0; i < card->nr_queues; i++) {
 		struct intel_queue *queue = &card->queues[i];
@@ -334,6 +333,7 @@ static void go(struct intel_nic *card)
 	uint64_t rctl = RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC;
 
 	allow_queues(card, true);
+	intel_write(card, REG_TCTL, card->family->tctl);
 	intel_write(card, REG_RCTL, rctl | (card->mtu > NIC_MTU ? RCTL_LPE : 0));
 	for (uint32_t i = 0; i < card->nr_queues; i++)
 		intel_write(card,
@@ -354,10 +354,14 @@ static enum hv_err do_step(struct intel_nic *card, enum step step, uint64_t *wai
 		reset(card);
 		*wait_ns = 30 * NSEC_PER_MSEC; /* it reads its EEPROM */
 		return HV_OK;
-	case STEP_CONFIGURE:
-		*wait_ns = 2 * NSEC_PER_MSEC; /* queues come on */
+	case STEP_LINK:
+		*wait_ns = NSEC_PER_MSEC;
 		if (!is_reset_done(card))
 			return HV_EBUSY;
+		allow_link(card);
+		return HV_OK;
+	case STEP_CONFIGURE:
+		*wait_ns = 2 * NSEC_PER_MSEC; /* queues come on */
 		configure(card);
 		return HV_OK;
 	default:
@@ -408,7 +412,7 @@ static void watch(struct timer *timer)
 {
 	struct intel_nic *card = container_of(timer, struct intel_nic, timer);
 
-	if (intel_read(card, REG_STATUS) == GONE)
+	if (intel_read(card, REG_STATUS) == GONE || !pci_is_present(&pci_machine, card->dev))
 		mark_gone(card);
 	if (card->nic.is_gone)
 		return;
@@ -565,8 +569,8 @@ static enum hv_err bring_up(struct intel_nic *card, uint32_t queues_max)
 	err = step_at_boot(card, STEP_QUIESCE);
 	if (err == HV_OK)
 		err = step_at_boot(card, STEP_RESET);
-	if (err == HV_OK && !is_reset_done(card))
-		err = HV_EIO;
+	if (err == HV_OK)
+		err = step_at_boot(card, STEP_LINK);
 	if (err == HV_OK)
 		err = read_mac(card);
 	if (err == HV_OK)
@@ -604,7 +608,6 @@ enum hv_err intel_nic_attach(struct pci_device *dev, const struct intel_family *
 		kmem_free(card);
 		return err;
 	}
-	allow_link(card);
 	nic_add(&card->nic);
 	read_link(card);
 	log_link(card);

@@ -3,8 +3,8 @@
  * Sending: layout of a frame over descriptors, and what the card is asked to do to it.
  *
  * The card sums TCP and UDP right behind a plain IP header; for anything else that a guest may ask
- * to have summed (options in IPv6, tunnels, offsets of its own invention) the sum is made here. So
- * the fields of a context, which are small, always have room for what is put there.
+ * to have summed (short frames, options in IPv6, tunnels, offsets of its own invention) the sum is
+ * made here. So the fields of a context, which are small, always have room for what is put there.
  */
 #include "drivers/intel_tx.h"
 
@@ -95,8 +95,8 @@ static bool is_plain(struct job *job, const struct frame_offload *offload)
 	uint16_t type;
 	uint8_t proto;
 
-	if (job->len_bytes < ETHERNET_BYTES + VLAN_BYTES + IP4_BYTES)
-		return false;
+	if (job->len_bytes < INTEL_FRAME_SHORT)
+		return false; /* a card may take what fills it up for a part of the packet */
 	type = get_be16(frame + 12);
 	job->l2_bytes = ETHERNET_BYTES;
 	if (type == TYPE_VLAN) {

@@ -6,6 +6,7 @@
 #include "kernel/lib/string.h"
 #include "net/port.h"
 #include "net/uplink.h"
+#include "storage/node_slots.h"
 #include "vmm/node_info.h"
 
 #define SET(field, text) fmt(field, sizeof(field), "%s", text)
@@ -78,6 +79,7 @@ static void read_disk(const struct block_dev *dev, struct ctl_disk_info *out)
 	out->size_bytes = dev->nr_sectors * dev->sector_bytes;
 	out->sector_bytes = dev->sector_bytes;
 	out->is_rotational = dev->is_rotational;
+	out->is_boot_disk = dev == node_slots_disk();
 	out->health = health_of(dev);
 	out->temperature_c = dev->health.temperature_c;
 	out->used_percent = dev->health.used_percent;

@@ -213,6 +213,10 @@ class Machine:
                 raise self.error(f"no {regex!r} within {timeout_s} s")
             time.sleep(POLL_S)
 
+    def skip_serial(self):
+        """What came so far is not waited for any more."""
+        self._seen = len(self.serial_text())
+
     def wait_power_off(self, timeout_s):
         """Until the machine has switched itself off; MachineError when it ends otherwise, or not."""
         deadline = time.monotonic() + timeout_s

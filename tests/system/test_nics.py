@@ -33,7 +33,7 @@ SLOTS = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
 class Card:
     """A card under test in QEMU.
 
-    offers  what of the card's work can be seen in QEMU: "tso6", "rxsum"
+    offers  what the card does in QEMU: "sum" (and cut TCP over IPv4), "tso6", "rxsum"
     irqs    kinds of interrupt, as the log calls them, by the command line's name for them
     """
 
@@ -44,12 +44,14 @@ class Card:
 
 
 CARDS = {
-    "e1000": Card("e1000", "e1000", has_slot=False),
-    "82545EM": Card("e1000-82545em", "e1000", has_slot=False),
-    "e1000e": Card("e1000e", "e1000e", ("tso6", "rxsum"),
+    "e1000": Card("e1000", "e1000", ("sum",), has_slot=False),
+    "82545EM": Card("e1000-82545em", "e1000", ("sum",), has_slot=False),
+    "e1000e": Card("e1000e", "e1000e", ("sum", "tso6", "rxsum"),
                    {"msix": "MSI-X", "msi": "MSI", "intx": "INTx"}),
-    "igb": Card("igb", "igb", ("tso6", "rxsum"),
+    "igb": Card("igb", "igb", ("sum", "tso6", "rxsum"),
                 {"msix": "MSI-X", "msi": "MSI", "intx": "INTx"}, queues=4),
+    # With a backend that takes whole frames only, it has nothing to offer.
+    "virtio-net": Card("virtio-net-pci", "virtio-net", can_hang=False),
 }
 
 
@@ -122,12 +124,14 @@ def offloads(card, machine, wire, mtu):
         expect(int(flows[2]) == NR_VALID, f"{NR_VALID} checksums are valid, the card says {flows[2]}")
     # The peer has answered for the flows, so it has seen all that was sent before them.
     expect(not wire.wrong, f"{len(wire.wrong)} packets are wrong, as: {wire.wrong[:3]}")
-    streams = {7001, 7002} if "tso6" in card.offers else {7001}
-    expect(set(wire.streams) == streams and set(wire.streams.values()) == {STREAM_BYTES},
+    streams = {7001} if "sum" in card.offers else set()
+    streams |= {7002} if "tso6" in card.offers else set()
+    expect(set(wire.streams) == streams and set(wire.streams.values()) <= {STREAM_BYTES},
            f"streams of {STREAM_BYTES} bytes came as {wire.streams}")
-    longest = max(max(lens) for lens in wire.segments.values())
-    expect(longest == mtu - 60, f"segments have up to {longest} bytes")
-    expect(wire.nr_sums >= int(nr_sums), f"of {nr_sums} packets {wire.nr_sums} came")
+    longest = {max(lens) for lens in wire.segments.values()}
+    expect(longest <= {mtu - 60}, f"segments have up to {longest} bytes")
+    expect(wire.nr_sums >= int(nr_sums) and (nr_sums == "200") == ("sum" in card.offers),
+           f"of {nr_sums} packets {wire.nr_sums} came")
     return [int(nr) for nr in flows[4].split()]
 
 
@@ -141,17 +145,17 @@ def sees_the_cable(card, machine):
     machine.wait_serial(r"nics: pull the cable$", TIMEOUT_S)
     machine.qmp("set_link", name="card", up=False)
     machine.wait_serial(rf"{card.driver}: \S+: (..:){{5}}.., no link$", TIMEOUT_S)
-    machine.wait_serial(r"nics: link down, not sent$", TIMEOUT_S)
+    machine.wait_serial(r"nics: link down, ", TIMEOUT_S)
     machine.qmp("set_link", name="card", up=True)
-    machine.wait_serial(rf"{card.driver}: \S+: (..:){{5}}.., link up 1000 Mb/s$", TIMEOUT_S)
-    machine.wait_serial(r"nics: link up, 1000 Mb/s$", TIMEOUT_S)
+    machine.wait_serial(rf"{card.driver}: \S+: (..:){{5}}.., link up( 1000 Mb/s)?$", TIMEOUT_S)
+    machine.wait_serial(r"nics: link up, \d+ Mb/s$", TIMEOUT_S)
     all_sizes(machine)
 
 
 def is_pulled_out(card, machine):
     machine.wait_serial(r"nics: press the button$", TIMEOUT_S)
     machine.qmp("device_del", id="card")
-    machine.wait_serial(rf"{card.driver}: error: \S+: does not answer any more$", TIMEOUT_S)
+    machine.wait_serial(rf"{card.driver}: error: \S+: (does not answer any more|is lost: .*)$", TIMEOUT_S)
     machine.wait_serial(r"nics: gone, link down, not sent$", TIMEOUT_S)
 
 

@@ -16,7 +16,8 @@ pure-y   += drivers/ahci_cmd.c drivers/ahci_port.c
 kernel-y += drivers/ata_channel.c drivers/ata_hw.c
 pure-y   += drivers/ata_channel.c
 kernel-y += drivers/virtio_queue.c drivers/virtio_caps.c drivers/virtio_pci_hw.c
-kernel-y += drivers/virtio_blk.c drivers/virtio_blk_hw.c drivers/virtio_net_rings.c drivers/virtio_net_hw.c
+kernel-y += drivers/virtio_blk.c drivers/virtio_blk_hw.c drivers/virtio_net_rings.c \
+            drivers/virtio_net_hw.c drivers/virtio_net_open_hw.c
 pure-y   += drivers/virtio_queue.c drivers/virtio_caps.c drivers/virtio_blk.c drivers/virtio_net_rings.c
 kernel-y += drivers/nvme_queue.c drivers/nvme_identify.c drivers/nvme_io_hw.c drivers/nvme_hw.c
 pure-y   += drivers/nvme_queue.c drivers/nvme_identify.c

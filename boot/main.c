@@ -7,6 +7,7 @@
 #include "boot/uefi.h"
 #include "drivers/dev_irqs.h"
 #include "drivers/drivers.h"
+#include "drivers/screen.h"
 #include "kernel/acpi.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu_hw.h"
@@ -26,6 +27,7 @@
 #include "kernel/time_hw.h"
 #include "net/uplink.h"
 #include "storage/node_slots.h"
+#include "vmm/status_screen.h"
 #include "vmm/vmm.h"
 
 #define BOOT_MAPPED_BYTES (4 * GIB) /* by entry.S, in the direct map */
@@ -142,6 +144,8 @@ static void run(void)
 			vmm_start();
 		vmm_cpu_run();
 	}
+	if (this_cpu()->index == 0)
+		status_screen_start();
 	for (;;) {
 		__atomic_store_n(&this_cpu()->kick_pending, 0, __ATOMIC_RELAXED);
 		cpu_idle_wait();
@@ -160,6 +164,8 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	paging_init(&boot_info);
 	read_uefi();
 	memory_init(&boot_info);
+	screen_init(&boot_info.screen);
+	status_screen_watch();
 	read_acpi();
 	irq_init();
 	cpu_init_features();

@@ -4,6 +4,16 @@ kernel-y += drivers/drivers.c drivers/nic.c drivers/dev_open.c drivers/dev_irqs.
 pure-y   += drivers/dev_irqs.c
 kernel-y += drivers/block.c drivers/block_check.c drivers/block_list.c
 pure-y   += drivers/block.c drivers/block_check.c drivers/block_list.c
+
+# the screen, with a font from a package of the distribution
+screen-pure := drivers/screen_grid.c drivers/screen_fb.c drivers/psf.c
+kernel-y += $(screen-pure) drivers/screen.c drivers/screen_font.S
+pure-y   += $(screen-pure)
+$(B)/fonts/%.psf: /usr/share/consolefonts/%.psfu.gz
+	$(call say,FONT,$@)mkdir -p $(@D) && gzip -dc $< >$@
+$(B)/kernel/drivers/screen_font.o: $(B)/fonts/spleen-8x16.psf $(B)/fonts/spleen-16x32.psf
+FLAGS_drivers/screen_font := -DFONT_SMALL='"$(B)/fonts/spleen-8x16.psf"' -DFONT_LARGE='"$(B)/fonts/spleen-16x32.psf"'
+
 kernel-y += drivers/offload.c
 pure-y   += drivers/offload.c
 kernel-y += drivers/intel_rx.c drivers/intel_tx.c drivers/intel_nic_hw.c

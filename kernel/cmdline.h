@@ -26,6 +26,7 @@
  * booted, and whether it is on trial
  *   trial-limit=SECONDS            a slot on trial that is not found healthy for so long makes room
  * for the other one; default 600
+ *   screen=on|off                  a status page on the screen; default on
  *   test=1                         for tests: let the agent ask for faults (CTL_TEST_FAULT)
  */
 #ifndef KERNEL_CMDLINE_H

@@ -180,9 +180,19 @@ void cpu_idle_wait(void)
 	struct cpu *cpu = this_cpu();
 	uint64_t start = tsc_now();
 
+	__atomic_store_n(&cpu->idle_since, start, __ATOMIC_RELAXED);
 	/* STI holds interrupts off for one more instruction, so a kick after the test ends the HLT.
 	 */
 	if (!__atomic_load_n(&cpu->kick_pending, __ATOMIC_SEQ_CST))
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
+	__atomic_store_n(&cpu->idle_since, 0, __ATOMIC_RELAXED);
 	cpu->idle_tsc += tsc_now() - start;
+}
+
+uint64_t cpu_idle_ticks(const struct cpu *cpu)
+{
+	uint64_t ticks = __atomic_load_n(&cpu->idle_tsc, __ATOMIC_RELAXED);
+	uint64_t since = __atomic_load_n(&cpu->idle_since, __ATOMIC_RELAXED), now = tsc_now();
+
+	return ticks + (since && now > since ? now - since : 0);
 }

@@ -17,6 +17,7 @@ struct cpu {
 	bool is_online;
 	uint64_t kick_pending; /* somebody asked this CPU to look at its queues again */
 	uint64_t idle_tsc;     /* ticks spent idle, only grows */
+	uint64_t idle_since;   /* not 0: idle since this TSC, which idle_tsc does not have yet */
 	void *sched;	       /* the vCPU scheduler's part */
 	void *virt;	       /* the backend's part (VMXON region and the like) */
 	void *arch;	       /* kernel/ part: GDT, TSS, stacks, timer queue */
@@ -39,6 +40,9 @@ void cpu_kick(struct cpu *cpu); /* IPI: an exit if it runs a guest, a wake-up if
 
 /* Run once on every CPU but this one, interrupts off there, and wait until all have. */
 void cpu_call_others(void (*fn)(void *arg), void *arg);
+
+/* Ticks spent idle, up to now. Any CPU may ask; about right. */
+uint64_t cpu_idle_ticks(const struct cpu *cpu);
 
 /* Interrupts on and halted until one came; back with interrupts off. Returns at once when kicked.
  */

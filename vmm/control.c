@@ -210,6 +210,29 @@ static enum hv_err store_write(struct call *call)
 	return HV_OK;
 }
 
+/* For the screen: what a terminal would act on must not get there. */
+static void copy_printable(char *dst, size_t cap, const char *src)
+{
+	size_t len = strnlen(src, cap - 1);
+
+	memset(dst, 0, cap);
+	for (size_t i = 0; i < len; i++)
+		dst[i] = src[i] >= ' ' && src[i] <= '~' ? src[i] : '?';
+}
+
+static enum hv_err status_write(struct call *call)
+{
+	struct ctl_agent_status said, *kept = &control.agent_status;
+
+	memcpy(&said, call->data, sizeof(said));
+	copy_printable(kept->state, sizeof(kept->state), said.state);
+	copy_printable(kept->code, sizeof(kept->code), said.code);
+	copy_printable(kept->address, sizeof(kept->address), said.address);
+	copy_printable(kept->controller, sizeof(kept->controller), said.controller);
+	copy_printable(kept->error, sizeof(kept->error), said.error);
+	return HV_OK;
+}
+
 static enum hv_err node_power(struct call *call)
 {
 	if (call->req->arg0 > 1)
@@ -263,6 +286,8 @@ static const struct {
 	[CTL_NODE_POWER] = {"node_power", node_power, ONE_ARG, 0, 0},
 	[CTL_NIC_LIST] = {"nic_list", nic_list, NO_ARGS, 0, 0},
 	[CTL_DISK_LIST] = {"disk_list", disk_list, NO_ARGS, 0, 0},
+	[CTL_STATUS_WRITE] = {"status_write", status_write, NO_ARGS,
+			      sizeof(struct ctl_agent_status), sizeof(struct ctl_agent_status)},
 
 	[CTL_IMAGE_CREATE] = {"image_create", control_image_create, ONE_ARG, 32, 32},
 	[CTL_IMAGE_WRITE] = {"image_write", control_image_write, TWO_ARGS, 1, CTL_DATA_MAX},
@@ -368,4 +393,24 @@ void control_handle(void *ctx, const struct ctl_request *req, const void *data,
 	if (reply->status != HV_OK)
 		reply->data_len = 0;
 	lock_release(&control.lock);
+}
+
+bool control_try_view(struct control_view *out)
+{
+	if (!lock_try(&control.lock))
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->agent = control.agent_status;
+	out->nr_vms = control.registry.nr_vms;
+	for (uint32_t i = 0, seen = 0;
+	     seen < out->nr_vms && out->nr_listed < CONTROL_VIEW_VMS && i < CTL_VMS_MAX; i++) {
+		struct vm *vm = control.registry.rows[i].vm;
+
+		if (!vm)
+			continue;
+		seen++;
+		control.setup.ops->vm_info(vm, &out->vms[out->nr_listed++]);
+	}
+	lock_release(&control.lock);
+	return true;
 }

@@ -80,6 +80,17 @@ void control_handle(void *ctx, const struct ctl_request *req, const void *data,
 /* control_read_key - a public key from its hexadecimal digits; false when it is none */
 bool control_read_key(const char *hex, uint8_t key[65]);
 
+#define CONTROL_VIEW_VMS 24u
+
+struct control_view { /* for the screen */
+	struct ctl_agent_status agent; /* the last CTL_STATUS_WRITE, printable; or empty */
+	uint32_t nr_vms, nr_listed;
+	struct ctl_vm_info vms[CONTROL_VIEW_VMS]; /* the first of them */
+};
+
+/* control_try_view - false, and out as it was, while a request is served. Any context but NMI. */
+bool control_try_view(struct control_view *out);
+
 /*
  * control_agent_mac - the agent's address: always the same on this machine, and another elsewhere
  *

@@ -16,6 +16,7 @@ struct control {
 		uint8_t *bytes; /* NULL: empty */
 		uint32_t len;
 	} store[CTL_STORE_SLOTS];
+	struct ctl_agent_status agent_status; /* printable, every text ended */
 	bool is_deaf;		/* a test wants the agent reset: its signs of life do not count … */
 	uint32_t deaf_restarts; /* … until it has been reset more often than this */
 	uint32_t log_tokens;	/* lines that the agent may still write */

@@ -34,6 +34,10 @@ pure-y += vmm/msr.c
 kernel-y += vmm/cpuid.c vmm/cpuid_hw.c
 pure-y += vmm/cpuid.c
 
+# what a person in front of the machine sees
+pure-y += vmm/status_page.c
+kernel-y += vmm/status_page.c vmm/status_screen.c
+
 # the control queue's commands, and what they are about
 control-pure := vmm/control.c vmm/control_vm.c vmm/control_check.c vmm/control_image.c vmm/control_update.c vmm/registry.c \
         vmm/images.c vmm/console.c

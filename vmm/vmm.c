@@ -18,6 +18,7 @@
 #include "vmm/module_guests.h"
 #include "vmm/node_info.h"
 #include "vmm/run.h"
+#include "vmm/status_screen.h"
 #include "vmm/vm.h"
 
 const struct virt_ops *virt;
@@ -106,6 +107,7 @@ void vmm_start(void)
 	image_set_budget(pages.total * PAGE_SIZE / 2);
 	node_info_init(boot_info.protocol);
 	init_control();
+	status_screen_start();
 	module_guests_start();
 	if (!module_guests_only() && vm_start_agent() != HV_OK)
 		panic("the node cannot run its own agent");

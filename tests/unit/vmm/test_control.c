@@ -253,6 +253,29 @@ static void reads_the_log_with_room_for_a_line(void **state)
 	assert_memory_equal(out, "[    0.000000] test: one line\n", reply.data_len);
 }
 
+static void keeps_what_the_screen_shows_made_harmless(void **state)
+{
+	struct ctl_agent_status status = {.state = "enrolled\x1b[2J", .code = "f3 a9", .error = ""};
+	static struct control_view view;
+
+	(void)state;
+	memset(status.controller, 'c', sizeof(status.controller));
+	assert_int_equal(ask_with(CTL_STATUS_WRITE, 0, 0, &status, sizeof(status) - 1), HV_EINVAL);
+	assert_int_equal(ask_with(CTL_STATUS_WRITE, 0, 0, &status, sizeof(status)), HV_OK);
+	assert_true(control_try_view(&view));
+	assert_string_equal(view.agent.state, "enrolled?[2J");
+	assert_string_equal(view.agent.code, "f3 a9");
+	assert_string_equal(view.agent.error, "");
+	assert_int_equal(strlen(view.agent.controller), sizeof(view.agent.controller) - 1);
+	assert_int_equal(view.nr_vms, 0);
+
+	created();
+	assert_true(control_try_view(&view));
+	assert_int_equal(view.nr_vms, 1);
+	assert_int_equal(view.nr_listed, 1);
+	assert_int_equal(view.vms[0].handle, reply.value0);
+}
+
 static void powers_the_node(void **state)
 {
 	(void)state;
@@ -496,6 +519,7 @@ int main(void)
 		TEST(reads_the_configuration_in_pieces),
 		TEST(gives_random_bytes_in_small_portions),
 		TEST(keeps_slots_whole),
+		TEST(keeps_what_the_screen_shows_made_harmless),
 		TEST(writes_the_agents_lines_made_harmless),
 		TEST(limits_how_fast_the_agent_writes_to_the_log),
 		TEST(reads_the_log_with_room_for_a_line),

@@ -264,6 +264,21 @@ void sched_put_back(struct sched_queue *q, uint64_t now)
 	q->interrupted = e->state == SCHED_RUNNABLE ? e : NULL;
 }
 
+void sched_give_way(struct sched_queue *q, uint64_t now)
+{
+	struct sched_entity *e = q->running;
+
+	ASSERT(e);
+	if (!list_is_empty(&q->runnable)) {
+		uint64_t next = entity_of(q->runnable.next)->vtime;
+
+		if (ahead(next, e->vtime) > 0)
+			e->vtime = next; /* behind it: insert() puts equals in order of coming */
+	}
+	sched_put_back(q, now);
+	q->interrupted = NULL;
+}
+
 void sched_block(struct sched_queue *q)
 {
 	stop_running(q)->state = SCHED_BLOCKED;

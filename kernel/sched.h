@@ -62,7 +62,10 @@ struct sched_entity *sched_pick(struct sched_queue *q, uint64_t now, uint64_t *u
 bool sched_charge(struct sched_queue *q, uint64_t ran, uint64_t now);
 
 void sched_put_back(struct sched_queue *q,
-		    uint64_t now);	 /* running one becomes runnable or throttled */
+		    uint64_t now); /* running one becomes runnable or throttled */
+/* As sched_put_back(), but the next in line comes first, and the rest of the slice is given away.
+ */
+void sched_give_way(struct sched_queue *q, uint64_t now);
 void sched_block(struct sched_queue *q); /* running one becomes blocked */
 void sched_remove(struct sched_queue *q,
 		  struct sched_entity *e); /* any state but running → blocked */

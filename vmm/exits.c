@@ -7,6 +7,7 @@
  */
 #include "vmm/exits.h"
 
+#include "kernel/cpu.h"
 #include "kernel/cpu_hw.h"
 #include "kernel/irq.h"
 #include "kernel/lib/assert.h"
@@ -55,6 +56,15 @@ static enum exit_next exit_nothing(struct vcpu *vcpu, const struct vm_exit *exit
 	(void)vcpu;
 	(void)exit;
 	return NEXT_RESUME; /* vcpu_deliver() looks at everything before the next entry */
+}
+
+/* One that spins, maybe for a vCPU that waits for this CPU. */
+static enum exit_next exit_pause(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)exit;
+	vcpu->yields = true;
+	__atomic_store_n(&this_cpu()->kick_pending, 1, __ATOMIC_RELAXED); /* run.c looks anew */
+	return NEXT_RESUME;
 }
 
 static enum exit_next exit_irq(struct vcpu *vcpu, const struct vm_exit *exit)
@@ -319,7 +329,7 @@ static const struct {
 	[EXIT_PREEMPT] = {"preemption timer", exit_preempt},
 	[EXIT_CPUID] = {"cpuid", exit_cpuid},
 	[EXIT_HLT] = {"hlt", exit_hlt},
-	[EXIT_PAUSE] = {"pause", exit_nothing},
+	[EXIT_PAUSE] = {"pause", exit_pause},
 	[EXIT_IO] = {"io", exit_io},
 	[EXIT_MMIO] = {"mmio", exit_mmio},
 	[EXIT_RDMSR] = {"rdmsr", exit_rdmsr},

@@ -314,8 +314,11 @@ static void run_picked(struct cpu *cpu, struct cpu_run *run, struct vcpu *vcpu)
 	/* Who posts something takes this lock after it has posted, so the last look is under it. */
 	if (is_blocked && (vcpu->vm->has_stop || !vcpu_is_wanted(vcpu)))
 		sched_block(&run->queue);
+	else if (vcpu->yields)
+		sched_give_way(&run->queue, tsc_now());
 	else
 		sched_put_back(&run->queue, tsc_now());
+	vcpu->yields = false;
 	lock_release(&run->lock);
 }
 

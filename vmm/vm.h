@@ -65,6 +65,7 @@ struct vcpu {
 	uint32_t request;    /* atomic; bits of enum vcpu_request, for the vCPU itself */
 	uint8_t sipi_vector; /* valid with VCPU_REQ_SIPI */
 	bool is_halted;	     /* by HLT: waits for an interrupt */
+	bool yields;	     /* waits in a loop, maybe for another vCPU of this CPU */
 	bool waits_for_sipi; /* after INIT */
 	bool wants_nmi;
 	uint64_t xcr0, xss;		    /* the guest's */

@@ -381,6 +381,46 @@ static void forgets_one_that_is_removed_in_any_state(void **state)
 	assert_true(until == SCHED_NEVER);
 }
 
+static struct sched_entity *pick(struct sim *s)
+{
+	uint64_t until;
+
+	return sched_pick(&s->q, s->now, &until);
+}
+
+/* A lock's holder waits for the CPU on which somebody spins for the lock. */
+static void gives_the_cpu_to_the_next_when_told_to_yield(void **state)
+{
+	struct sim *s = make();
+	struct sched_entity *a = &add(s, 100, 0, MS, 0)->e, *b = &add(s, 100, 0, MS, 0)->e,
+			    *first = pick(s), *other = first == a ? b : a;
+
+	(void)state;
+	s->now += MS / 100;
+	sched_charge(&s->q, MS / 100, s->now);
+	sched_put_back(&s->q, s->now);
+	assert_ptr_equal(pick(s), first); /* only interrupted: it keeps its slice */
+	sched_give_way(&s->q, s->now);
+	assert_ptr_equal(pick(s), other);
+	sched_give_way(&s->q, s->now); /* though it has had nothing yet */
+	assert_ptr_equal(pick(s), first);
+	free(s);
+}
+
+static void goes_on_with_one_that_yields_to_nobody(void **state)
+{
+	struct sim *s = make();
+	struct sched_entity *a = &add(s, 100, 0, MS, 0)->e;
+	uint64_t vtime = a->vtime;
+
+	(void)state;
+	assert_ptr_equal(pick(s), a);
+	sched_give_way(&s->q, s->now);
+	assert_ptr_equal(pick(s), a);
+	assert_int_equal(a->vtime, vtime);
+	free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +439,8 @@ int main(void)
 		cmocka_unit_test(gives_one_that_slept_for_years_no_years_of_credit),
 		cmocka_unit_test(wraps_virtual_time_without_harm),
 		cmocka_unit_test(forgets_one_that_is_removed_in_any_state),
+		cmocka_unit_test(gives_the_cpu_to_the_next_when_told_to_yield),
+		cmocka_unit_test(goes_on_with_one_that_yields_to_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

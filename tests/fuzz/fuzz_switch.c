@@ -114,7 +114,7 @@ static void send_tcp(struct net_port *port, uint8_t what, uint8_t size, const ui
 {
 	struct tcp_frame_conf conf = {
 		.is_ipv6 = size & 1,
-		.payload_bytes = 1u + 255u * size,
+		.payload_bytes = 1u + 80u * size,
 		.gso_size = more_bytes > 1 ? (uint16_t)(more[0] << 8 | more[1]) : 0,
 	};
 	struct net_counters before = port->counters;

@@ -157,7 +157,7 @@ static void tcp_comes_in(uint16_t how)
 	tcp_frame_make(&tcp, &(struct tcp_frame_conf){
 				     .is_ipv6 = how & 1,
 				     .tcp_options = how >> 1 & 7,
-				     .payload_bytes = 1 + 15u * (how & 0xfff),
+				     .payload_bytes = 1 + 2u * (how & 0xfff),
 				     .gso_size = how & 0x1000 ? 1448 : 0,
 			     });
 	(void)net->port.deliver(&net->port, tcp.bytes, tcp.len_bytes, &tcp.offload);

@@ -46,13 +46,18 @@ static uint64_t allowed_ns(const struct block_request *req)
 	return req->op == BLOCK_FLUSH ? BLOCK_FLUSH_NS : BLOCK_TIMEOUT_NS;
 }
 
-static bool has_expired(const struct block_request *req, uint64_t now_ns)
+/* A slow disk with much to do is not to be reset while it answers somebody. */
+static bool has_expired(const struct block_dev *dev, const struct block_request *req,
+			uint64_t now_ns)
 {
-	return now_ns >= req->deadline_ns;
+	bool answers = dev->answered_ns + BLOCK_TIMEOUT_NS > now_ns;
+
+	return now_ns >= req->deadline_ns + (answers ? BLOCK_PATIENCE_NS : 0);
 }
 
-static bool is_late(const struct block_request *req, uint64_t now_ns)
+static bool is_late(const struct block_dev *dev, const struct block_request *req, uint64_t now_ns)
 {
+	(void)dev;
 	return now_ns + allowed_ns(req) >= req->deadline_ns + BLOCK_LATE_NS;
 }
 
@@ -316,6 +321,7 @@ void block_finish(struct block_dev *dev, struct block_request *req, enum hv_err 
 	lock_take(&dev->lock);
 	ASSERT(req->is_with_driver);
 	take_back(req);
+	dev->answered_ns = time_now_ns();
 	if (status == HV_EBUSY)
 		try_again(dev, req, batch);
 	else
@@ -410,12 +416,13 @@ enum due { DUE_NOTHING, DUE_POLL, DUE_RESET, DUE_ABANDON };
 
 /* How many of those with the driver the question is answered with yes for. */
 static uint32_t count(const struct block_dev *dev, uint64_t now_ns,
-		      bool (*question)(const struct block_request *req, uint64_t now_ns))
+		      bool (*question)(const struct block_dev *dev, const struct block_request *req,
+				       uint64_t now_ns))
 {
 	uint32_t nr = 0;
 
 	list_for_each (at, &dev->outstanding)
-		nr += question(list_entry(at, struct block_request, queued), now_ns);
+		nr += question(dev, list_entry(at, struct block_request, queued), now_ns);
 	return nr;
 }
 
@@ -445,7 +452,7 @@ static void forgive_others(struct block_dev *dev, uint64_t now_ns)
 	list_for_each (at, &dev->outstanding) {
 		struct block_request *req = list_entry(at, struct block_request, queued);
 
-		if (!has_expired(req, now_ns))
+		if (!has_expired(dev, req, now_ns))
 			req->attempts--;
 	}
 }

@@ -33,6 +33,7 @@
 #define BLOCK_TEXT_MAX	   48u
 #define BLOCK_TIMEOUT_NS   (5ull * 1000 * 1000 * 1000) /* READ, WRITE, DISCARD */
 #define BLOCK_FLUSH_NS	   (30ull * 1000 * 1000 * 1000)
+#define BLOCK_PATIENCE_NS  (15ull * 1000 * 1000 * 1000) /* more, while it answers others */
 #define BLOCK_RESET_NS	   (30ull * 1000 * 1000 * 1000) /* a reset that takes longer has failed */
 #define BLOCK_ATTEMPTS_MAX 3u /* how often one request is given to the hardware */
 #define BLOCK_TICK_NS	   (100ull * 1000 * 1000)  /* how often a busy disk is looked at */
@@ -154,6 +155,7 @@ struct block_dev {
 	bool is_ticking;    /* whoever set it sets the timer */
 	struct timer timer;
 	uint64_t reset_deadline_ns;
+	uint64_t answered_ns;	   /* when it last completed a request */
 	uint64_t refused_since_ns; /* HV_EBUSY although it has nothing to do; 0: no */
 };
 

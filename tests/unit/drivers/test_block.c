@@ -511,6 +511,35 @@ static void resets_a_disk_that_does_not_answer_and_repeats_the_requests(void **s
 	assert_int_equal(dev.counters.retries, SLOTS);
 }
 
+static void bears_with_a_slow_disk_as_long_as_it_answers(void **state)
+{
+	(void)state;
+	send(0, BLOCK_READ);
+	for (uint32_t i = 1; i < 9; i++) { /* 16 s: others are answered, one in two seconds */
+		send(i, BLOCK_READ);
+		fake_time_advance(2 * NSEC_PER_SEC);
+		finish(&sent[i].req, HV_OK);
+	}
+	assert_int_equal(disk.nr_resets, 0);
+	finish(&sent[0].req, HV_OK);
+	expect_done(0, 9, HV_OK);
+}
+
+static void resets_a_disk_that_forgets_one_request_for_good(void **state)
+{
+	(void)state;
+	send(0, BLOCK_READ);
+	for (uint32_t i = 1; i < REQS; i++) {
+		send(i, BLOCK_READ);
+		fake_time_advance(2 * NSEC_PER_SEC);
+		finish(&sent[i].req, HV_OK);
+	}
+	assert_int_equal(disk.nr_resets, 1);
+	finish(&sent[0].req, HV_OK);
+	expect_done(0, REQS, HV_OK);
+	assert_int_equal(dev.counters.retries, 2); /* and another one, which is not to blame */
+}
+
 static void gives_a_flush_more_time(void **state)
 {
 	(void)state;
@@ -814,6 +843,8 @@ int main(void)
 		TEST(does_not_repeat_what_the_disk_has_refused),
 		TEST(finds_what_was_finished_without_an_interrupt),
 		TEST(resets_a_disk_that_does_not_answer_and_repeats_the_requests),
+		TEST(bears_with_a_slow_disk_as_long_as_it_answers),
+		TEST(resets_a_disk_that_forgets_one_request_for_good),
 		TEST(gives_a_flush_more_time),
 		TEST(ends_a_request_that_never_has_an_answer),
 		TEST(does_not_count_a_reset_against_those_that_were_in_time),

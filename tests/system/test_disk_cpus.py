@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""All CPUs at once on disks of all kinds: what each wrote is what it reads, nothing is lost, and where
+a disk has a queue for each CPU, requests end on the CPU that submitted them.
+
+The kernel is tests/kernel/disk_cpus.c. Prints "ok - name" and "not ok - name" lines; exits 0 when
+none is "not ok".
+"""
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "tools/emulator"))
+from machine import Machine, MachineError  # noqa: E402
+
+KERNEL = REPO / "build/kernel-tests/disk_cpus.elf"
+TIMEOUT_S = 180
+CPUS, ROUNDS, LANES = 4, 40, 12
+ENDED = 2 * CPUS * ROUNDS * LANES  # a write and a read each
+
+# name of the disk, its devices in QEMU, whether each CPU has a queue of its own
+DISKS = [
+    ("nvme0n1", ["-device", "nvme,serial=one,drive=disk0,addr=4"], True),
+    ("nvme1n1", ["-device", "nvme,serial=two,drive=disk1,max_ioqpairs=2,addr=5"], False),
+    ("vblk0", ["-device", "virtio-blk-pci,drive=disk2,addr=6"], True),
+    ("ahci0p0", ["-device", "ide-hd,drive=disk3,bus=ide.0"], False),
+]
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def results(folder, cmdline):
+    """What each disk said at the end: how many ended, how many of these at home, failed, were wrong; resets."""
+    extra = []
+    for nr, (_, device, _) in enumerate(DISKS):
+        image = folder / f"disk{nr}.img"
+        with open(image, "wb") as out:
+            out.truncate(16 << 20)
+        extra += ["-drive", f"if=none,id=disk{nr},file={image},format=raw", *device]
+    with Machine("qemu", kernel=KERNEL, cmdline=f"panic=poweroff cpus-rounds={ROUNDS} {cmdline}", board="q35",
+                 cpus=CPUS, nic=False, extra=extra) as machine:
+        machine.wait_serial(rf"disk_cpus: done, {len(DISKS)} disks, {CPUS} CPUs$", TIMEOUT_S)
+        machine.wait_power_off(TIMEOUT_S)
+        text = machine.serial_text()
+    found = {}
+    for name, _, _ in DISKS:
+        line = re.search(rf"disk_cpus: {name}: (\d+) ended, (\d+) where they began; (\d+) failed, (\d+) wrong; "
+                         r"(\d+) resets", text)
+        check(line, f"{name}: said nothing in\n{text}")
+        found[name] = tuple(map(int, line.groups()))
+    return found
+
+
+def ends_where_it_began(folder):
+    for (name, _, has_queues), (ended, at_home, failed, wrong, resets) in zip(DISKS, results(folder, "").values()):
+        check((ended, failed, wrong, resets) == (ENDED, 0, 0, 0), f"{name}: {(ended, failed, wrong, resets)}")
+        check(not has_queues or at_home == ended, f"{name}: {at_home} of {ended} ended where they began")
+
+
+def shares_lines(folder):
+    for name, (ended, _, failed, wrong, resets) in results(folder, "irqs=intx").items():
+        check((ended, failed, wrong, resets) == (ENDED, 0, 0, 0), f"{name}: {(ended, failed, wrong, resets)}")
+
+
+CASES = {
+    "qemu: all CPUs use all disks at once": ends_where_it_began,
+    "qemu: the same by line interrupts": shares_lines,
+}
+
+
+def main():
+    pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
+    failed = 0
+    base = REPO / "build/machines"
+    base.mkdir(parents=True, exist_ok=True)
+    for name, case in CASES.items():
+        if not pattern.search(name):
+            continue
+        folder = Path(tempfile.mkdtemp(prefix="disk-cpus-", dir=base))
+        try:
+            case(folder)
+            print(f"ok - {name}", flush=True)
+        except (AssertionError, MachineError) as wrong:
+            failed += 1
+            print(f"not ok - {name}", flush=True)
+            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())

@@ -22,6 +22,9 @@ ENGINES = "bochs", "qemu"
 
 BACK_WITHIN_S = 2.0  # of machine time
 LATE_MOST_US = 20000  # a guest's timer, beside an agent that computes
+# Seconds of machine time at which the agent breaks: late enough for the VM to run by then, also where
+# the machine's clock goes on without it.
+FAULTS = "hang@22, crash@30" if CLOCK_WAITS else "hang@30, crash@40"
 KILLS = 20
 KILL_WITHIN_S = 0.08  # of a report's first bytes: about as long as billetd takes for one
 STAMP = r"^\[ *(\d+\.\d+)\] "
@@ -32,7 +35,7 @@ class State:
 
 
 def boot(s):
-    s.site.boot(extra="test_fault = hang@22, crash@30")
+    s.site.boot(extra=f"test_fault = {FAULTS}")
     s.vm = s.site.vm("web1")
     s.site.until_state("web1", "running")
     s.console = s.site.console("web1")

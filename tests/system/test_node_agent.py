@@ -20,7 +20,8 @@ from nodesite import CLOCK_WAITS, Site, Wire, check, equal, until  # noqa: E402
 
 ENGINES = "bochs", "qemu"
 
-BACK_WITHIN_S = 2.0  # of machine time
+# Of machine time; where the clock goes on, what the emulator waited for a CPU is in it.
+BACK_WITHIN_S = 2.0 if CLOCK_WAITS else 8.0
 LATE_MOST_US = 20000  # a guest's timer, beside an agent that computes
 # Seconds of machine time at which the agent breaks: late enough for the VM to run by then, also where
 # the machine's clock goes on without it.
@@ -56,13 +57,13 @@ def comes_back(s, word):
 
 
 @tap.test
-def a_hung_agent_is_back_within_2_s(s):
+def a_hung_agent_is_soon_back(s):
     boot(s)
     comes_back(s, "hang")
 
 
 @tap.test
-def a_crashed_agent_is_back_within_2_s(s):
+def a_crashed_agent_is_soon_back(s):
     comes_back(s, "crash")
 
 

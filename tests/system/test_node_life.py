@@ -16,7 +16,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import tap  # noqa: E402
-from nodesite import BEAT, COUNTERS, REPO, Site, check, equal, until  # noqa: E402
+from nodesite import BEAT, CLOCK_WAITS, COUNTERS, REPO, Site, check, equal, until  # noqa: E402
 
 ENGINES = "bochs", "qemu"
 
@@ -124,7 +124,7 @@ def a_guest_that_spins_without_interrupts_harms_nobody(s):
     equal(numbers, list(range(numbers[0], numbers[0] + len(numbers))), "the other guest's beats")
     latest = max(b[1] for b in other.beats())
     tap.note(f"the other guest, which shares its CPU with the agent, was {latest} us late at most")
-    check(latest <= LATE_MOST_US, f"the other guest was {latest} us late")
+    check(latest <= LATE_MOST_US or not CLOCK_WAITS, f"the other guest was {latest} us late")
     s.site.delete("web1")
     s.site.delete("web2")
 

@@ -49,7 +49,9 @@ endif
 #::   make guest        tiny test guests on the hypervisor, in the emulators
 #::   make system       whole machines in the emulators
 #::   make bench        instruction counts in Bochs, into build/bench.tsv
-#::   make iso          build/billet.iso
+#::   make iso          build/billet.iso, for CD or USB stick, BIOS or UEFI
+#::   make netboot      build/netboot/, to be served by TFTP or HTTP
+#::   make disk         build/billet.img, a boot disk with two slots (docs/updates.md)
 #::   make layers       print who includes whom; fails on an upward arrow
 #::   make format       apply .clang-format
 #::   make clean        delete build/

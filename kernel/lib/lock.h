@@ -5,7 +5,7 @@
  *
  *   agent's request queue -> control queue -> a VM's life -> image store -> vm -> virtqueue ->
  * uplink -> switch -> another port's virtqueue -> driver -> disk -> MSI-X -> run queue ->
- * timer queue, console, random, kmem, pages, log
+ * timer queue, console, random, kmem, pages, boot slots, log
  *
  * docs/architecture.md says what each of them guards.
  */

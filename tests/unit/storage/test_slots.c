@@ -219,6 +219,21 @@ static struct ctl_update_status status(void)
 	return out;
 }
 
+/* Whoever would boot it gets what its manifest says. */
+static void expect_truth(uint32_t slot)
+{
+	struct ctl_update_status now = status();
+	uint8_t digest[SHA256_BYTES];
+	struct sha256 hash;
+
+	if (now.slots[slot].state == CTL_SLOT_EMPTY)
+		return;
+	sha256_init(&hash);
+	sha256_add(&hash, disk + places.slots[slot], now.slots[slot].size);
+	sha256_end(&hash, digest);
+	assert_memory_equal(digest, now.slots[slot].sha256, sizeof(digest));
+}
+
 /* ---- tests ---- */
 
 static void installs_tries_and_commits(void **state)
@@ -245,6 +260,7 @@ static void installs_tries_and_commits(void **state)
 
 	assert_int_equal(slots_try(&slots, 0x1234567890abcdefull, why), HV_OK);
 	assert_true(run(NEVER));
+	assert_memory_equal(media, disk, sizeof(disk)); /* it is the disk's before the reboot */
 	boot();
 	now = status();
 	assert_int_equal(now.running, 1);
@@ -332,6 +348,33 @@ static void survives_losing_power_at_any_request_of_an_installation(void **state
 		assert_true(holds(1, new_image, NEW_BYTES));
 	}
 	assert_true(nr_cuts > 80 && nr_whole > 0);
+}
+
+/* Over a release that was whole, so that one of the two must be there, or none. */
+static void survives_losing_power_while_it_replaces_a_whole_slot(void **state)
+{
+	uint32_t nr_empty = 0;
+
+	for (uint32_t cut = 0, seed = 0; seed < 8; cut++) {
+		make_disk(state);
+		boot();
+		assert_int_equal(install(), HV_OK);
+		assert_true(run(NEVER));
+		make_image(new_image, NEW_BYTES, "newer", &new_manifest);
+		random_word = 1000 * seed + cut;
+		assert_int_equal(install(), HV_OK);
+		if (run(cut)) {
+			cut = UINT32_MAX;
+			seed++;
+			continue;
+		}
+		boot();
+		assert_int_equal(status().running, 0);
+		expect_truth(0);
+		expect_truth(1);
+		nr_empty += status().slots[1].state == CTL_SLOT_EMPTY;
+	}
+	assert_true(nr_empty > 40);
 }
 
 static void survives_losing_power_at_any_request_of_a_trial(void **state)
@@ -502,6 +545,8 @@ int main(void)
 		cmocka_unit_test_setup(falls_back_from_a_trial_that_nobody_commits, make_disk),
 		cmocka_unit_test_setup(keeps_the_way_back_of_a_trial, make_disk),
 		cmocka_unit_test_setup(survives_losing_power_at_any_request_of_an_installation,
+				       make_disk),
+		cmocka_unit_test_setup(survives_losing_power_while_it_replaces_a_whole_slot,
 				       make_disk),
 		cmocka_unit_test_setup(survives_losing_power_at_any_request_of_a_trial, make_disk),
 		cmocka_unit_test_setup(ends_a_job_whose_disk_fails, make_disk),

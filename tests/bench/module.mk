@@ -13,5 +13,10 @@ $(B)/bench/initrd.img: tests/bench/linux/init.S
 	$(Q)touch -d @0 $(@D)/tree/init
 	$(Q)cd $(@D)/tree && echo init | cpio --quiet --reproducible --owner=0:0 -o -H newc >../initrd.img
 
+# /init of Linux for the bench of disks.
+$(B)/bench/disks-init: tests/bench/linux/disks.c
+	$(call say,CC,$@)mkdir -p $(@D) && $(TOOL_CC) $(TOOL_FLAGS) -static -pthread -o $@ $<
+
+bench: $(B)/kernel-tests/disk_check.elf $(B)/bench/disks-init
 bench: $(B)/billet.elf $(B)/billet.iso $(B)/billetd $(B)/billetctl $(bench-guests) $(bench-linux)
 	$(Q)tests/bench/run

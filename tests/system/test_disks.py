@@ -198,6 +198,8 @@ def keeps_what_is_written(disks):
     text = run(f"disk-count={len(disks.kinds)} disk-seed=7", extra)
     for kind in disks.kinds:
         expect(text, kind, **CLEAN, reads=some, writes=some, discards=some if kind != "ide" else lambda _: True)
+    # What QEMU's disk says of itself by SMART.
+    check(re.search(r"disk_check: ahci0p0: health: good, 31 degrees$", text, re.MULTILINE), "ahci: no health")
     disks.check_images(7)
     kinds = [kind for kind in disks.kinds if kind != "ide"]  # q35 has none
     extra = [a for kind in kinds for a in disks.plain(kind)]

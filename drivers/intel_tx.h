@@ -20,10 +20,11 @@
 #include "drivers/offload.h"
 #include "kernel/lib/types.h"
 
-#define INTEL_FRAME_SHORT  60u /* on the wire, without FCS; filled up to it with zeros */
-#define INTEL_GSO_SIZE_MIN 48u /* no TCP has smaller segments; a card may stumble over tiny ones   \
-				*/
-#define INTEL_TX_STUCK	   3u  /* so many looks in a row at the same oldest frame */
+#define INTEL_FRAME_SHORT 60u /* on the wire, without FCS; filled up to it with zeros */
+#define INTEL_GSO_SIZE_MIN                                                                         \
+	48u		  /* no TCP has smaller segments; a card may stumble over tiny ones        \
+			   */
+#define INTEL_TX_STUCK 3u /* so many looks in a row at the same oldest frame */
 
 enum intel_tx_format { INTEL_TX_EXTENDED, INTEL_TX_ADVANCED };
 

@@ -4,8 +4,8 @@
  * and restore them; an NMI or machine-check handler takes none. Lock order, outermost first:
  *
  *   agent's request queue -> control queue -> a VM's life -> image store -> vm -> virtqueue ->
- * uplink -> switch -> another port's virtqueue -> driver -> disk -> MSI-X -> run queue ->
- * timer queue, console, random, kmem, pages, boot slots, log
+ * uplink -> a card's receive queue -> switch -> another port's virtqueue -> driver -> disk ->
+ * MSI-X -> run queue -> timer queue, console, random, kmem, pages, boot slots, log
  *
  * docs/architecture.md says what each of them guards.
  */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Network cards without an agent, in one of two ways that the command line names:
+ * Network cards without an agent, in one of these ways that the command line names:
  *
  *   nics=echo   through the switch: ask by ARP who the gateway of the emulators' user network is
  *               and ping it in bursts as large as frames get; for every machine that has a card
  *   nics=card   the driver itself, on a card that is not the uplink, against the peer of
  *               tests/system/test_nics.py, which echoes frames, checks what the card made of them
  * and sends flows; mtu=N; then=hang,link,unplug adds what is to happen to the card
+ *   nics=count  for tests/bench/nics.py: how many ticks a frame takes from the switch's port to the
+ *               card, and from the card's interrupt to the port
  *
  * All that comes in must come by interrupt: nothing here looks at a ring.
  */
@@ -14,6 +16,7 @@
 #include "drivers/nic.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu.h"
+#include "kernel/cpu_hw.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
@@ -585,6 +588,81 @@ static void test_card(void)
 		 nic->counters.rx_dropped);
 }
 
+/* ---- nics=count ---- */
+
+#define ROUNDS	    20u
+#define SEND_BURST  50u /* fits every ring */
+#define FLOW_FRAMES 400u
+#define LOOPS	    15000000ull
+#define PAUSE	    20000000ull /* in which a ring is emptied */
+
+static bool deliver_flow(struct net_port *to, const void *data, size_t len_bytes,
+			 const struct frame_offload *offload)
+{
+	uint16_t type = get_be16((const uint8_t *)data + 12);
+
+	(void)to;
+	(void)len_bytes;
+	(void)offload;
+	nr_flow_frames += type == TYPE_IP4 || type == TYPE_IP6;
+	return true;
+}
+
+/* With the door open for interrupts. Returns the ticks it took. */
+static uint64_t spin(uint64_t loops)
+{
+	uint64_t start = tsc_now();
+
+	for (uint64_t i = 0; i < loops; i++)
+		cpu_take_interrupts();
+	return tsc_now() - start;
+}
+
+static void measure_sends(size_t len_bytes)
+{
+	uint64_t ticks = 0, start;
+
+	for (uint32_t round = 0; round <= ROUNDS; round++) { /* the first is not counted */
+		start = tsc_now();
+		for (uint32_t i = 0; i < SEND_BURST; i++)
+			if (!net_send(&port, frame, len_bytes, NULL))
+				end_badly("a frame was not sent");
+		if (round > 0)
+			ticks += tsc_now() - start;
+		spin(PAUSE / 10);
+	}
+	log_info("nics", "send of %lu bytes: %lu ticks", len_bytes, ticks / ROUNDS / SEND_BURST);
+}
+
+/* What a loop takes longer when frames come in meanwhile is the work of their interrupts. */
+static void measure_receives(void)
+{
+	uint64_t base = spin(LOOPS), with;
+
+	nr_flow_frames = 0;
+	frame[14] = OP_SEND_FLOWS;
+	if (!net_send(&port, frame, 60, NULL))
+		end_badly("the flows cannot be asked for");
+	with = spin(LOOPS);
+	log_info("nics", "received %u: %lu ticks each", nr_flow_frames,
+		 nr_flow_frames ? (with - base) / nr_flow_frames : 0);
+}
+
+static void count_ticks(void)
+{
+	port = (struct net_port){
+		.name = "count", .kind = NET_PORT_AGENT, .deliver = deliver_flow, .slot = -1};
+	memcpy(port.mac, our_mac, sizeof(port.mac));
+	nic = nic_at(0);
+	if (net_attach(&port) != HV_OK || !wait_until(has_link))
+		end_badly("the switch has no slot, or the card no link");
+	put_ethernet(peer_mac, TYPE_TEST);
+	measure_sends(60);
+	measure_sends(1514);
+	for (uint32_t i = 0; i < 3; i++)
+		measure_receives();
+}
+
 void after_boot(void)
 {
 	char mode[16] = "";
@@ -592,6 +670,8 @@ void after_boot(void)
 	cmdline_get("nics", mode, sizeof(mode));
 	if (nic_count() > 0 && strcmp(mode, "card") == 0)
 		test_card();
+	else if (nic_count() > 0 && strcmp(mode, "count") == 0)
+		count_ticks();
 	else if (nic_count() > 0)
 		test_echo();
 	power_off();

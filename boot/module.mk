@@ -12,4 +12,8 @@ kernel-y += boot/entry.S boot/boot_info.c boot/main.c boot/after_boot.c boot/nmi
 $(B)/billet.iso: $(B)/billet.elf tools/build/iso
 	$(call say,ISO,$@)tools/build/iso $@ $<
 iso: $(B)/billet.iso
+
+.PHONY: netboot
+netboot: $(B)/billet.elf
+	$(call say,NETBOOT,$(B)/netboot)$(if $(BILLET_CMDLINE),BILLET_CMDLINE='$(BILLET_CMDLINE)') tools/build/netboot $(B)/netboot $<
 all: $(B)/billet.iso

@@ -18,9 +18,11 @@ $(B)/bench/disks-init: tests/bench/linux/disks.c
 	$(call say,CC,$@)mkdir -p $(@D) && $(TOOL_CC) $(TOOL_FLAGS) -static -pthread -o $@ $<
 
 bench: $(B)/kernel-tests/disk_check.elf $(B)/bench/disks-init
+
 # The init that counts ticks for each frame; static, as it is alone there.
 $(B)/bench/nics-init: tests/bench/linux/nics.c
-	$(call say,CC,$@)mkdir -p $(@D) && gcc -std=gnu11 -O2 -static -s $(WARN) -o $@ $<
+	$(call say,CC,$@)mkdir -p $(@D) && $(TOOL_CC) $(TOOL_FLAGS) -static -o $@ $<
+
 bench: $(B)/bench/nics-init $(B)/kernel-tests/nics.elf
 
 bench: $(B)/billet.elf $(B)/billet.iso $(B)/billetd $(B)/billetctl $(bench-guests) $(bench-linux)

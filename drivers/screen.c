@@ -22,12 +22,13 @@
 #define CRTC_CURSOR_START 0x0a
 #define CURSOR_OFF	  0x20
 
-#define CELLS_AT_ONCE	 32u   /* of up to 512 stores each, on a framebuffer */
-#define COMPARED_AT_ONCE 4000u /* cells looked at, changed or not */
-#define LOG_COLOURS	 SCREEN_GREY
-#define PANIC_COLOURS	 (SCREEN_WHITE | SCREEN_ON(SCREEN_RED))
-#define PANIC_WORD	 "] PANIC: "
-#define PANIC_WORD_BY	 24u /* the log's time stamp is no longer */
+#define PIXEL_CELLS_AT_ONCE 8u /* of up to 512 stores each, and those are slow */
+#define TEXT_CELLS_AT_ONCE  256u
+#define COMPARED_AT_ONCE    4000u /* cells looked at, changed or not */
+#define LOG_COLOURS	    SCREEN_GREY
+#define PANIC_COLOURS	    (SCREEN_WHITE | SCREEN_ON(SCREEN_RED))
+#define PANIC_WORD	    "] PANIC: "
+#define PANIC_WORD_BY	    24u /* the log's time stamp is no longer */
 
 extern const uint8_t font_small[], font_small_end[], font_large[], font_large_end[];
 
@@ -39,6 +40,7 @@ static struct screen_fb fb;
 static struct psf font;
 static uint32_t log_row;      /* where the log's next line goes */
 static uint32_t next_compare; /* the cell at which screen_draw_some() goes on */
+static bool is_page_new;      /* not all of it was compared yet */
 
 static void draw(uint32_t row, uint32_t column)
 {
@@ -183,6 +185,8 @@ struct screen_grid *screen_begin_page(void)
 	if (state == OFF || state == SHOWS_PANIC)
 		return NULL;
 	state = SHOWS_PAGE;
+	is_page_new = true;
+	next_compare = 0;
 	grid_clear(&page, SCREEN_GREY);
 	return &page;
 }
@@ -190,19 +194,20 @@ struct screen_grid *screen_begin_page(void)
 bool screen_draw_some(void)
 {
 	uint32_t nr_cells = page.width * page.height, drawn = 0, compared = 0;
+	uint32_t at_once = kind == SCREEN_FRAMEBUFFER ? PIXEL_CELLS_AT_ONCE : TEXT_CELLS_AT_ONCE;
 
-	if (state != SHOWS_PAGE)
+	if (state != SHOWS_PAGE || !is_page_new)
 		return true;
 	for (; next_compare < nr_cells; next_compare++, compared++) {
 		uint32_t row = next_compare / page.width, column = next_compare % page.width;
 
-		if (drawn == CELLS_AT_ONCE || compared == COMPARED_AT_ONCE)
+		if (drawn == at_once || compared == COMPARED_AT_ONCE)
 			return false;
 		if (is_shown(row, column))
 			continue;
 		draw(row, column);
 		drawn++;
 	}
-	next_compare = 0;
+	is_page_new = false;
 	return true;
 }

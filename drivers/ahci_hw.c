@@ -283,6 +283,8 @@ static enum hv_err submit(struct block_dev *dev, struct block_request *req)
 	lock_take(&port->lock);
 	if (port->disk && &port->disk->dev == dev)
 		err = ahci_port_submit(&port->port, req);
+	if (err == HV_OK)
+		block_accept(dev, req);
 	lock_release(&port->lock);
 	return err;
 }

@@ -210,6 +210,7 @@ static enum hv_err submit(struct block_dev *dev, struct block_request *req)
 	enum hv_err err;
 
 	enter_channel(c, &after);
+	block_accept(dev, req); /* it may be over before submit() returns */
 	err = ata_channel_submit(&c->channel, drive->index, req, time_now_ns(), &after.events);
 	leave_channel(c, &after);
 	do_events(c, &after);

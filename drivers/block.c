@@ -126,11 +126,16 @@ static void try_all_again(struct block_dev *dev, struct list *batch)
 	/* From the last one, as each goes to the front. */
 	list_init(&later);
 	while (!list_is_empty(&dev->outstanding)) {
-		struct list *last = dev->outstanding.prev;
+		struct block_request *req =
+			list_entry(dev->outstanding.prev, struct block_request, queued);
 
-		list_remove(last);
-		try_again(dev, list_entry(last, struct block_request, queued), batch);
+		list_remove(&req->queued);
+		if (req->epoch == dev->epoch) /* the disk took it when the reset was over */
+			list_add_tail(later.next, &req->queued);
+		else
+			try_again(dev, req, batch);
 	}
+	splice(&dev->outstanding, &later);
 	/* One that could not even be submitted, reset after reset. */
 	while (!list_is_empty(&dev->waiting)) {
 		struct block_request *req = first_of(&dev->waiting);
@@ -157,7 +162,7 @@ static bool settle(struct block_dev *dev, struct list *batch)
 	}
 	if (!dev->is_reset_done)
 		return false;
-	dev->is_reset_done = false;
+	dev->is_reset_done = dev->is_reset_due = false;
 	dev->state = BLOCK_READY;
 	dev->refused_since_ns = 0;
 	try_all_again(dev, batch);
@@ -356,12 +361,30 @@ static bool begin_reset(struct block_dev *dev)
 	return true;
 }
 
+/* What the driver has accepted before is for this reset to repeat. */
+static void next_epoch(struct block_dev *dev)
+{
+	__atomic_store_n(&dev->epoch, dev->epoch + 1, __ATOMIC_RELAXED);
+}
+
+/* Not while another CPU is on its way into the driver. */
+static bool may_call_reset(struct block_dev *dev)
+{
+	ASSERT_HELD(&dev->lock);
+	dev->is_reset_due = dev->nr_submitting > 0;
+	if (!dev->is_reset_due)
+		next_epoch(dev);
+	return !dev->is_reset_due;
+}
+
 void block_resetting(struct block_dev *dev)
 {
 	bool sets_timer;
 
 	lock_take(&dev->lock);
-	begin_reset(dev);
+	(void)begin_reset(dev);
+	dev->is_reset_done = false; /* of one before that was not settled yet */
+	next_epoch(dev);
 	sets_timer = claim_tick(dev);
 	lock_release(&dev->lock);
 	if (sets_timer)
@@ -412,7 +435,7 @@ void block_gone(struct block_dev *dev)
 
 /* ---- what the timer looks after ---- */
 
-enum due { DUE_NOTHING, DUE_POLL, DUE_RESET, DUE_ABANDON };
+enum due { DUE_NOTHING, DUE_POLL, DUE_RESET, DUE_CALL_RESET, DUE_ABANDON };
 
 /* How many of those with the driver the question is answered with yes for. */
 static uint32_t count(const struct block_dev *dev, uint64_t now_ns,
@@ -435,8 +458,10 @@ static bool is_stuck(const struct block_dev *dev, uint64_t now_ns)
 
 static enum due look(struct block_dev *dev, uint64_t now_ns)
 {
+	if (dev->state == BLOCK_RESETTING && now_ns >= dev->reset_deadline_ns)
+		return DUE_ABANDON;
 	if (dev->state == BLOCK_RESETTING)
-		return now_ns >= dev->reset_deadline_ns ? DUE_ABANDON : DUE_NOTHING;
+		return dev->is_reset_due && may_call_reset(dev) ? DUE_CALL_RESET : DUE_NOTHING;
 	if (dev->state == BLOCK_GONE)
 		return DUE_NOTHING;
 	if (is_stuck(dev, now_ns)) {
@@ -462,7 +487,7 @@ static void forgive_others(struct block_dev *dev, uint64_t now_ns)
 static void poll_late(struct block_dev *dev, uint64_t now_ns)
 {
 	uint32_t found = dev->ops->poll(dev), nr_expired = 0;
-	bool is_first, is_resetting = false;
+	bool is_first, is_resetting = false, calls_reset = false;
 
 	lock_take(&dev->lock);
 	is_first = found > 0 && dev->counters.lost_interrupts == 0;
@@ -472,6 +497,7 @@ static void poll_late(struct block_dev *dev, uint64_t now_ns)
 	if (nr_expired > 0) {
 		forgive_others(dev, now_ns);
 		is_resetting = begin_reset(dev);
+		calls_reset = is_resetting && may_call_reset(dev);
 	}
 	lock_release(&dev->lock);
 
@@ -481,21 +507,23 @@ static void poll_late(struct block_dev *dev, uint64_t now_ns)
 	if (is_resetting) {
 		log_warn("block", "%s: %u requests without an answer, reset", dev->name,
 			 nr_expired);
-		dev->ops->reset(dev);
 	}
+	if (calls_reset)
+		dev->ops->reset(dev);
 }
 
 static void reset_stuck(struct block_dev *dev)
 {
-	bool is_resetting;
+	bool is_resetting, calls_reset;
 
 	lock_take(&dev->lock);
 	is_resetting = begin_reset(dev);
+	calls_reset = is_resetting && may_call_reset(dev);
 	lock_release(&dev->lock);
-	if (!is_resetting)
-		return;
-	log_warn("block", "%s: takes no requests, reset", dev->name);
-	dev->ops->reset(dev);
+	if (is_resetting)
+		log_warn("block", "%s: takes no requests, reset", dev->name);
+	if (calls_reset)
+		dev->ops->reset(dev);
 }
 
 static void tick(struct timer *timer)
@@ -513,6 +541,8 @@ static void tick(struct timer *timer)
 		poll_late(dev, now_ns);
 	if (due == DUE_RESET)
 		reset_stuck(dev);
+	if (due == DUE_CALL_RESET)
+		dev->ops->reset(dev);
 	if (due == DUE_ABANDON) {
 		log_err("block", "%s: reset did not end", dev->name);
 		abandon(dev);

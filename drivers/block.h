@@ -69,6 +69,7 @@ struct block_request {
 	uint32_t attempts;
 	uint32_t slot; /* the driver's: its tag, command slot, identifier */
 	bool is_with_driver;
+	uint32_t epoch;	    /* block_accept() */
 	enum hv_err status; /* between block_finish() and block_end() */
 };
 
@@ -150,6 +151,8 @@ struct block_dev {
 	enum block_state state;
 	struct list waiting, outstanding;
 	uint32_t nr_submitting; /* CPUs inside ops->submit() */
+	uint32_t epoch;		/* one more with each reset */
+	bool is_reset_due;	/* ops->reset() is called when nobody is inside ops->submit() */
 	bool is_pumping, pump_again;
 	bool is_reset_done; /* settled when nobody is inside ops->submit() */
 	bool is_ticking;    /* whoever set it sets the timer */
@@ -164,6 +167,15 @@ struct block_dev {
 /* block_add - it can be used from now on. HV_ENOMEM: BLOCK_DEVS_MAX are there. Boot CPU, or an
  * interrupt handler when a disk was plugged in. */
 MUST_CHECK enum hv_err block_add(struct block_dev *dev);
+
+/*
+ * block_accept - in ops->submit(), under the lock that the driver's reset takes: the hardware has
+ * the request. One that was accepted after a reset is not that reset's to repeat.
+ */
+static inline void block_accept(const struct block_dev *dev, struct block_request *req)
+{
+	req->epoch = __atomic_load_n(&dev->epoch, __ATOMIC_RELAXED);
+}
 
 /*
  * block_complete - the hardware is done with a request that it was given; under no lock
@@ -188,7 +200,8 @@ void block_finish(struct block_dev *dev, struct block_request *req, enum hv_err 
 void block_end(struct block_dev *dev, struct list *batch);
 
 /* block_resetting - the driver itself has found that the hardware wants a reset, and has begun one,
- * as by ops->reset(). Repeating it is harmless. */
+ * as by ops->reset(): it takes no requests until it says block_reset_done(). Repeating it is
+ * harmless. */
 void block_resetting(struct block_dev *dev);
 
 /*

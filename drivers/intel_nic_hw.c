@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registers, interrupts and timer of all of Intel's gigabit cards.
+ * Frames, interrupts and bring-up of all of Intel's gigabit cards; their reset and the watch over
+ * them are in intel_reset_hw.c.
  *
  * With MSI-X a queue's handler looks at its ring and at no register; the last handler is for the
  * rest. Else one handler reads the cause register first, which clears it, and then looks at every
  * ring: a frame that comes in meanwhile sets it again. A handler stops after as many frames as a
  * ring has, and raises its own interrupt for those behind them.
- *
- * Once a second a timer looks whether the card is still there, at the link, and whether sending
- * goes on. A card that does not move is reset, in steps with the timer between them: what was to be
- * sent is lost and counted, what comes after that is sent.
  *
  * Source: [E1000] "General Initialization and Reset Operation"; [82574] and [82576]
  * "Initialization".
@@ -25,9 +22,6 @@
 
 #define REGISTERS_BYTES 0x20000u
 
-#define CTRL_FRCSPD BIT(11)
-#define CTRL_FRCDPX BIT(12)
-
 #define STATUS_LU    0x00000002u
 #define STATUS_SPEED 0x000000c0u /* 0 is 10, 1 is 100, 2 and 3 are 1000 Mb/s */
 
@@ -36,19 +30,9 @@
 
 #define RAH_VALID 0x80000000u
 
-#define RCTL_EN	   BIT(1)
-#define RCTL_UPE   BIT(3) /* unicast to anybody: the switch sorts them */
-#define RCTL_MPE   BIT(4)
-#define RCTL_LPE   BIT(5) /* frames longer than 1522 bytes */
-#define RCTL_BAM   BIT(15)
-#define RCTL_SECRC BIT(26) /* without the FCS; a buffer size of 2048 is the value 0 */
-
-#define GONE	      (~0u)
 #define OVERHEAD      18u		 /* Ethernet header and a VLAN tag */
 #define RX_BUDGET     INTEL_RING_ENTRIES /* descriptors in one interrupt */
-#define WATCH_NS      NSEC_PER_SEC
 #define EERD_NS	      (20 * NSEC_PER_MSEC)
-#define RESET_TRIES   10u
 #define RING_ORDER    0
 #define BUFFERS_ORDER 7
 #define WHOLE_ORDER   2
@@ -57,11 +41,9 @@ static_assert((PAGE_SIZE << BUFFERS_ORDER) >= INTEL_BUFFERS_BYTES, "buffers fit 
 static_assert((PAGE_SIZE << WHOLE_ORDER) >= INTEL_FRAME_MAX, "a long frame fits its pages");
 static_assert(INTEL_MTU_MAX + OVERHEAD <= INTEL_FRAME_MAX, "all frames fit");
 
-enum step { STEP_QUIESCE, STEP_RESET, STEP_LINK, STEP_CONFIGURE, STEP_GO, NR_STEPS };
-
 /* ---- what is seen of the card ---- */
 
-static void mark_gone(struct intel_nic *card)
+void intel_nic_mark_gone(struct intel_nic *card)
 {
 	if (__atomic_exchange_n(&card->nic.is_gone, true, __ATOMIC_RELAXED))
 		return;
@@ -72,7 +54,7 @@ static void mark_gone(struct intel_nic *card)
 		card->nic.link_changed(&card->nic);
 }
 
-static void log_link(const struct intel_nic *card)
+void intel_nic_log_link(const struct intel_nic *card)
 {
 	const uint8_t *mac = card->nic.mac;
 	char link[32];
@@ -94,7 +76,7 @@ static bool read_link(struct intel_nic *card)
 
 	lock_take(&card->link_lock);
 	status = intel_read(card, REG_STATUS);
-	is_up = status != GONE && (status & STATUS_LU);
+	is_up = status != INTEL_GONE && (status & STATUS_LU);
 	speed = is_up ? speeds[FIELD_GET(STATUS_SPEED, status)] : 0;
 	was_up = card->nic.is_link_up;
 	card->nic.is_link_up = is_up;
@@ -103,12 +85,12 @@ static bool read_link(struct intel_nic *card)
 	return is_up != was_up;
 }
 
-static void look_at_link(struct intel_nic *card)
+void intel_nic_look_at_link(struct intel_nic *card)
 {
 	if (!read_link(card))
 		return;
 	card->nic.counters.link_changes++;
-	log_link(card);
+	intel_nic_log_link(card);
 	if (card->nic.link_changed)
 		card->nic.link_changed(&card->nic);
 }
@@ -189,12 +171,12 @@ static void handle_causes(struct intel_nic *card)
 {
 	uint32_t causes = intel_read(card, REG_ICR); /* clears them, and lowers the line */
 
-	if (causes == GONE) {
-		mark_gone(card);
+	if (causes == INTEL_GONE) {
+		intel_nic_mark_gone(card);
 		return;
 	}
 	if (causes & INT_LSC)
-		look_at_link(card);
+		intel_nic_look_at_link(card);
 	for (uint32_t i = 0; causes != 0 && i < card->nr_queues; i++)
 		receive(&card->queues[i]);
 }
@@ -223,10 +205,10 @@ static void handle_other(void *arg)
 	if (card->irqs.kind != DEV_IRQ_MSIX || card->nic.is_gone)
 		return;
 	causes = card->family->other_causes(card);
-	if (causes == GONE)
-		mark_gone(card);
+	if (causes == INTEL_GONE)
+		intel_nic_mark_gone(card);
 	else if (causes & INT_LSC)
-		look_at_link(card);
+		intel_nic_look_at_link(card);
 }
 
 uint32_t intel_nic_vector(const struct intel_nic *card, uint32_t handler)
@@ -243,205 +225,6 @@ static enum hv_err connect_interrupts(struct intel_nic *card)
 	handlers[card->nr_queues] = (struct dev_irq_handler){handle_other, card};
 	return dev_irqs_connect(&card->irqs, card->dev, handlers, card->nr_queues + 1,
 				card->family->irqs_best);
-}
-
-/* ---- the steps of a reset ---- */
-
-static void allow_queues(struct intel_nic *card, bool is_allowed)
-{
-	for (uint32_t i = 0; i < card->nr_queues; i++) {
-		struct intel_queue *queue = &card->queues[i];
-
-		lock_take(&queue->rx_lock);
-		queue->is_receiving = is_allowed;
-		lock_release(&queue->rx_lock);
-		lock_take(&queue->tx_lock);
-		queue->is_sending = is_allowed;
-		lock_release(&queue->tx_lock);
-	}
-}
-
-static void quiesce(struct intel_nic *card)
-{
-	allow_queues(card, false);
-	card->family->irqs_off(card);
-	intel_write(card, REG_RCTL, 0);
-	intel_write(card, REG_TCTL, 0);
-	if (card->family->has_express)
-		intel_write(card, REG_CTRL, intel_read(card, REG_CTRL) | CTRL_MASTER_DISABLE);
-}
-
-static void reset(struct intel_nic *card)
-{
-	intel_write(card, REG_CTRL, intel_read(card, REG_CTRL) | CTRL_RST);
-}
-
-static bool is_reset_done(struct intel_nic *card)
-{
-	uint32_t ctrl = intel_read(card, REG_CTRL);
-
-	if (ctrl == GONE || (ctrl & CTRL_RST))
-		return false;
-	card->family->irqs_off(card);
-	(void)intel_read(card, REG_ICR); /* reading clears what is pending */
-	return true;
-}
-
-static void allow_link(struct intel_nic *card)
-{
-	uint64_t ctrl = intel_read(card, REG_CTRL);
-	uint64_t drop = CTRL_ILOS | CTRL_PHY_RST | CTRL_FRCSPD | CTRL_FRCDPX |
-			(card->family->has_express ? CTRL_MASTER_DISABLE : CTRL_LRST);
-
-	intel_write(card, REG_CTRL, (ctrl & ~drop) | CTRL_SLU | CTRL_ASDE);
-	if (card->family->has_express)
-		intel_write(card, REG_CTRL_EXT, intel_read(card, REG_CTRL_EXT) | CTRL_EXT_DRV_LOAD);
-	if (card->family->start_phy)
-		card->family->start_phy(card);
-}
-
-static void configure_ring(struct intel_nic *card, uint32_t at, hpa_t descs)
-{
-	intel_write(card, at + RING_BAL, descs);
-	intel_write(card, at + RING_BAH, descs >> 32);
-	intel_write(card, at + RING_LEN, INTEL_RING_BYTES);
-	intel_write(card, at + RING_HEAD, 0);
-	intel_write(card, at + RING_TAIL, 0);
-}
-
-static void configure(struct intel_nic *card)
-{
-	const struct intel_family *family = card->family;
-
-	for (uint32_t i = 0; i < 128; i++)
-		intel_write(card, REG_MTA + 4 * i, 0);
-	family->configure(card);
-	for (uint32_t i = 0; i < card->nr_queues; i++) {
-		struct intel_queue *queue = &card->queues[i];
-
-		intel_rx_restart(&queue->rx);
-		count(&card->nic.counters.tx_dropped, intel_tx_restart(&queue->tx));
-		configure_ring(card, ring_reg(card, family->rx_regs, queue, 0), queue->rx_descs);
-		configure_ring(card, ring_reg(card, family->tx_regs, queue, 0), queue->tx_descs);
-		if (family->configure_queue)
-			family->configure_queue(queue);
-	}
-}
-
-static void go(struct intel_nic *card)
-{
-	uint64_t rctl = RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC;
-
-	allow_queues(card, true);
-	intel_write(card, REG_TCTL, card->family->tctl);
-	intel_write(card, REG_RCTL, rctl | (card->mtu > NIC_MTU ? RCTL_LPE : 0));
-	for (uint32_t i = 0; i < card->nr_queues; i++)
-		intel_write(card,
-			    ring_reg(card, card->family->rx_regs, &card->queues[i], RING_TAIL),
-			    INTEL_RING_ENTRIES - 1);
-	card->family->irqs_on(card, true);
-}
-
-/* How long to wait behind the step. HV_EBUSY: it is to be tried again then. */
-static enum hv_err do_step(struct intel_nic *card, enum step step, uint64_t *wait_ns)
-{
-	switch (step) {
-	case STEP_QUIESCE:
-		quiesce(card);
-		*wait_ns = 10 * NSEC_PER_MSEC; /* what is on the bus ends */
-		return HV_OK;
-	case STEP_RESET:
-		reset(card);
-		*wait_ns = 30 * NSEC_PER_MSEC; /* it reads its EEPROM */
-		return HV_OK;
-	case STEP_LINK:
-		*wait_ns = NSEC_PER_MSEC;
-		if (!is_reset_done(card))
-			return HV_EBUSY;
-		allow_link(card);
-		return HV_OK;
-	case STEP_CONFIGURE:
-		*wait_ns = 2 * NSEC_PER_MSEC; /* queues come on */
-		configure(card);
-		return HV_OK;
-	default:
-		*wait_ns = WATCH_NS;
-		go(card);
-		return HV_OK;
-	}
-}
-
-/* ---- the timer ---- */
-
-static void set_timer(struct intel_nic *card, uint64_t ns)
-{
-	timer_set(&card->timer, tsc_now() + time_tsc_of_ns(ns));
-}
-
-static bool is_stuck(struct intel_nic *card)
-{
-	bool is_any = false;
-
-	for (uint32_t i = 0; card->is_started && i < card->nr_queues; i++) {
-		struct intel_queue *queue = &card->queues[i];
-
-		lock_take(&queue->tx_lock);
-		is_any |= intel_tx_is_stuck(&queue->tx);
-		lock_release(&queue->tx_lock);
-	}
-	return is_any && card->nic.is_link_up;
-}
-
-static void advance(struct intel_nic *card)
-{
-	uint64_t wait_ns;
-	enum hv_err err = do_step(card, card->step, &wait_ns);
-
-	if (err == HV_OK) {
-		card->step++;
-		card->nr_tries = 0;
-	} else if (++card->nr_tries == RESET_TRIES) {
-		log_err(card->nic.ops->driver, "%s: its reset does not end", card->nic.location);
-		mark_gone(card);
-		return;
-	}
-	set_timer(card, wait_ns);
-}
-
-static void watch(struct timer *timer)
-{
-	struct intel_nic *card = container_of(timer, struct intel_nic, timer);
-
-	if (intel_read(card, REG_STATUS) == GONE || !pci_is_present(&pci_machine, card->dev))
-		mark_gone(card);
-	if (card->nic.is_gone)
-		return;
-	if (card->step < NR_STEPS) {
-		advance(card);
-		return;
-	}
-	look_at_link(card);
-	if (!is_stuck(card)) {
-		set_timer(card, WATCH_NS);
-		return;
-	}
-	card->nr_resets++;
-	log_warn(card->nic.ops->driver, "%s: does not send any more, reset %u", card->nic.location,
-		 card->nr_resets);
-	card->step = STEP_QUIESCE;
-	advance(card);
-}
-
-static enum hv_err step_at_boot(struct intel_nic *card, enum step step)
-{
-	enum hv_err err = HV_EBUSY;
-	uint64_t wait_ns;
-
-	for (uint32_t i = 0; err == HV_EBUSY && i < RESET_TRIES; i++) {
-		err = do_step(card, step, &wait_ns);
-		time_busy_wait_ns(wait_ns);
-	}
-	return err == HV_EBUSY ? HV_EIO : err;
 }
 
 /* ---- bring-up ---- */
@@ -610,7 +393,7 @@ enum hv_err intel_nic_attach(struct pci_device *dev, const struct intel_family *
 	}
 	nic_add(&card->nic);
 	read_link(card);
-	log_link(card);
+	intel_nic_log_link(card);
 	log_info(family->ops->driver, "%s: %04x:%04x, %u queue%s, %s", card->nic.location,
 		 dev->vendor, dev->device, card->nr_queues, card->nr_queues == 1 ? "" : "s",
 		 kinds[card->irqs.kind]);

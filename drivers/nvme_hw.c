@@ -127,9 +127,9 @@ void nvme_reset(struct nvme *ctrl, const char *why)
 		return;
 	log_warn("nvme", "%s: %s, status %08x: reset", ctrl->location, why,
 		 reg_read(ctrl, NVME_REG_CSTS));
+	forget_commands(ctrl); /* and none is accepted from here on */
 	for (uint32_t i = 0; i < ctrl->nr_namespaces; i++)
 		block_resetting(&ctrl->namespaces[i]->block);
-	forget_commands(ctrl);
 	stop_controller(ctrl);
 }
 

@@ -212,6 +212,7 @@ static enum hv_err submit(struct block_dev *dev, struct block_request *req)
 	lock_take(&pair->lock);
 	if (pair->is_on && nvme_queue_take(&pair->queue, req, ns, &slot)) {
 		req->slot = slot;
+		block_accept(dev, req);
 		nvme_command_of(&pair->queue, slot, ns->nsid, req, &command);
 		ring(pair, slot, &command);
 		err = HV_OK;

@@ -112,18 +112,14 @@ static bool begin_reset(struct disk *disk)
 	return !__atomic_exchange_n(&disk->is_resetting, true, __ATOMIC_ACQUIRE);
 }
 
-static void go_on_reset(struct disk *disk)
-{
-	stop(disk);
-	virtio_dev_reset(&disk->virtio, reset_done);
-}
-
 static void reset(struct block_dev *block)
 {
 	struct disk *disk = disk_of(block);
 
-	if (begin_reset(disk))
-		go_on_reset(disk);
+	if (!begin_reset(disk))
+		return;
+	stop(disk);
+	virtio_dev_reset(&disk->virtio, reset_done);
 }
 
 /* A reset that nobody asked us for; under no lock. */
@@ -132,8 +128,9 @@ static void mend(struct disk *disk, const char *why)
 	if (!begin_reset(disk))
 		return;
 	log_err("virtio-blk", "%s: %s; reset", disk->block.name, why);
+	stop(disk); /* it accepts nothing from here on */
 	block_resetting(&disk->block);
-	go_on_reset(disk);
+	virtio_dev_reset(&disk->virtio, reset_done);
 }
 
 static void abandon(struct block_dev *block)
@@ -155,8 +152,10 @@ static enum hv_err submit(struct block_dev *block, struct block_request *req)
 	lock_take(&at->lock);
 	if (at->is_live && !at->ring.q.is_broken)
 		err = virtio_blk_put(&at->queue, req);
-	if (err == HV_OK)
+	if (err == HV_OK) {
+		block_accept(block, req);
 		virtio_dev_kick(&at->ring);
+	}
 	lock_release(&at->lock);
 	return err;
 }

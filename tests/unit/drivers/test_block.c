@@ -85,6 +85,7 @@ static enum hv_err disk_submit(struct block_dev *d, struct block_request *req)
 		if (disk.slots[i])
 			continue;
 		disk.order[disk.nr_accepted++ % 64] = req;
+		block_accept(d, req);
 		if (disk.is_instant) {
 			block_complete(d, req, disk.instant_status);
 			return HV_OK;
@@ -744,6 +745,47 @@ static void repeats_all_once_after_a_reset_during_submit(void **state)
 	expect_done(0, 2, HV_OK);
 }
 
+static void reset_between_and_accept(void)
+{
+	reset_between();
+	disk.answer = HV_OK;
+}
+
+static void does_not_repeat_what_was_accepted_after_the_reset(void **state)
+{
+	(void)state;
+	send(0, BLOCK_READ);
+	disk.in_submit = reset_between_and_accept;
+	send(1, BLOCK_READ);
+	assert_int_equal(dev.state, BLOCK_READY);
+	assert_int_equal(disk.nr_accepted, 3); /* the first one twice, the second once */
+	assert_ptr_equal(disk.order[1], &sent[1].req);
+	finish(&sent[1].req, HV_OK);
+	finish(&sent[0].req, HV_OK);
+	expect_done(0, 2, HV_OK);
+}
+
+static void expire_between(void)
+{
+	fake_time_advance(BLOCK_TIMEOUT_NS + BLOCK_PATIENCE_NS + BLOCK_TICK_NS);
+	assert_int_equal(dev.state, BLOCK_RESETTING);
+	assert_int_equal(disk.nr_resets, 0); /* not while we are here */
+}
+
+static void calls_no_reset_while_a_request_is_on_its_way(void **state)
+{
+	(void)state;
+	send(0, BLOCK_READ);
+	disk.in_submit = expire_between;
+	send(1, BLOCK_READ);
+	fake_time_advance(BLOCK_TICK_NS);
+	assert_int_equal(disk.nr_resets, 1);
+	assert_int_equal(dev.state, BLOCK_READY);
+	finish(&sent[0].req, HV_OK);
+	finish(&sent[1].req, HV_OK);
+	expect_done(0, 2, HV_OK);
+}
+
 static void takes_several_that_finished_off_at_once(void **state)
 {
 	struct list batch;
@@ -859,6 +901,8 @@ int main(void)
 		TEST(ends_a_request_once_when_its_disk_goes_during_submit),
 		TEST(ends_a_request_that_a_gone_disk_has_accepted),
 		TEST(repeats_all_once_after_a_reset_during_submit),
+		TEST(does_not_repeat_what_was_accepted_after_the_reset),
+		TEST(calls_no_reset_while_a_request_is_on_its_way),
 		TEST(takes_several_that_finished_off_at_once),
 		TEST(panics_on_a_request_that_is_completed_twice),
 		TEST(runs_a_request_to_its_end_by_polling),

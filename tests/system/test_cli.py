@@ -391,6 +391,44 @@ def signs_releases_and_orders_updates(cli):
 
 
 @test
+def makes_a_boot_disk_for_one_node(cli):
+    base, out = REPO / "build/billet.img", Path(cli.home) / "n7.img"
+    key = Path(cli.home) / "release.key"
+    public = cli.out("release", "keygen", key).strip()
+    cli.run("node", "install-media", "n7", "--output", out, "--gateway", "192.0.2.1", status=USAGE)
+    cli.run("node", "install-media", "n7", "--output", out, "--address", "192.0.2.7", status=USAGE)
+    cli.run("node", "install-media", "n7", "--output", out, "--from", cli.file("x", b"no image"), status=REFUSED)
+    check(not out.exists(), "nothing is left of a disk that was not made")
+    done = cli.run("node", "install-media", "n7", "--output", out, "--address", "192.0.2.7/24", "--gateway", "192.0.2.1",
+                   "--dns", "192.0.2.1,192.0.2.2", "--update-key", key, "--cmdline", "mtu=9000",
+                   "--controller", "https://controller.example.org:8443")
+    check("n7" in done.stdout and "secret" in done.stdout, done.stdout)
+    equal(out.stat().st_mode & 0o777, 0o600, "it holds a secret")
+    equal(cli.json("join-token", "ls")[0]["name"], "n7", "a token of its own")
+    plain, disk = base.read_bytes(), out.read_bytes()
+    equal(len(disk), len(plain), "its size")
+    config = slice(36 << 20, 37 << 20)  # storage/boot_disk.h
+    equal(disk[:36 << 20] + disk[37 << 20:], plain[:36 << 20] + plain[37 << 20:], "all but the config partition")
+    env = disk[config][512:1536]
+    check(f"update_key={public} mtu=9000\n".encode() in env, env)
+    check(re.search(rb"^id=[0-9a-f]{32}$", env, re.MULTILINE), env)
+    conf = disk[config][65536:131072].rstrip(b"\0").decode()
+    for line in ("controller = https://controller.example.org:8443", "hostname   = n7", "address    = 192.0.2.7/24",
+                 "gateway    = 192.0.2.1", "dns        = 192.0.2.1,192.0.2.2"):
+        check(line in conf.splitlines(), f"{line!r} is not in\n{conf}")
+    check(re.search(r"^join_token = bjt_[0-9a-f]{64}$", conf, re.MULTILINE), conf)
+    check(Path(cli.c.path("ca.crt")).read_text().strip() in conf, "the controller's CA")
+
+    cli.run("node", "install-media", "n8", "--output", out, status=REFUSED)
+    equal(out.read_bytes(), disk, "the file that was there")
+    secret = cli.out("join-token", "create", "rack").strip()
+    again = cli.run("node", "install-media", "n8", "--output", out, "--join-token", secret, "--force")
+    check("takes no updates" in again.stderr, again.stderr)
+    check(secret in out.read_bytes()[config].decode("latin-1"), "the token that was given")
+    equal(len(cli.json("join-token", "ls")), 2, "no other token is made")
+
+
+@test
 def makes_a_vm_and_works_with_it(cli):
     node = ready_node(cli.c)
     cli.kernel()

@@ -23,10 +23,10 @@ static void configure(struct intel_nic *card)
 	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
 }
 
-static void irqs_on(struct intel_nic *card, bool with_queues)
+static void irqs_on(struct intel_nic *card)
 {
 	intel_write(card, REG_ITR, ITR_50_US);
-	intel_write(card, REG_IMS, with_queues ? INT_USED : INT_LSC);
+	intel_write(card, REG_IMS, INT_USED);
 }
 
 static void irqs_off(struct intel_nic *card)
@@ -52,6 +52,7 @@ static const struct intel_family family = {
 	.eerd_done = EERD_DONE,
 	.eerd_addr = EERD_ADDR,
 	.tctl = TCTL_E1000,
+	.nr_mta = 128,
 	.irqs_best = DEV_IRQ_INTX,
 	.configure = configure,
 	.irqs_on = irqs_on,

@@ -51,11 +51,11 @@ static void configure_queue(struct intel_queue *queue)
 		    TXDCTL_GRAN | TXDCTL_COUNT_DESC | TXDCTL_WTHRESH_1);
 }
 
-static void irqs_on(struct intel_nic *card, bool with_queues)
+static void irqs_on(struct intel_nic *card)
 {
 	if (card->irqs.kind != DEV_IRQ_MSIX) {
 		intel_write(card, REG_ITR, ITR_50_US);
-		intel_write(card, REG_IMS, with_queues ? INT_USED : INT_LSC);
+		intel_write(card, REG_IMS, INT_USED);
 		return;
 	}
 	for (uint32_t i = 0; i < NR_EITR; i++)
@@ -65,7 +65,7 @@ static void irqs_on(struct intel_nic *card, bool with_queues)
 			    FIELD_PREP(IVAR_OTHER, intel_nic_vector(card, 1)));
 	intel_write(card, REG_CTRL_EXT, intel_read(card, REG_CTRL_EXT) | CTRL_EXT_PBA_CLR);
 	intel_write(card, REG_EIAC_82574, INT_RXQ0);
-	intel_write(card, REG_IMS, INT_OTHER | INT_LSC | (with_queues ? INT_RXQ0 : 0));
+	intel_write(card, REG_IMS, INT_OTHER | INT_LSC | INT_RXQ0);
 }
 
 static void irqs_off(struct intel_nic *card)
@@ -112,6 +112,7 @@ static const struct intel_family family = {
 	.eerd_done = EERD_DONE,
 	.eerd_addr = EERD_ADDR,
 	.tctl = TCTL_E1000 | TCTL_PSP,
+	.nr_mta = 128,
 	.irqs_best = DEV_IRQ_MSIX,
 	.has_express = true,
 	.configure = configure,

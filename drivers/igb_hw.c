@@ -12,7 +12,6 @@
  */
 #include "drivers/igb.h"
 #include "drivers/intel_nic.h"
-#include "kernel/log.h"
 
 #define REG_MDIC       0x0020u
 #define REG_SWSM       0x5b50u
@@ -47,8 +46,12 @@
 #define PHY_CONTROL 0u
 #define PHY_AUTONEG 0x1000u
 #define PHY_RESTART 0x0200u
-#define PHY_TRIES   100u
-#define PHY_TRY_NS  (10 * NSEC_PER_USEC)
+
+/* A millisecond together, as this goes on with interrupts off. */
+#define PHY_TAKE_NS (500 * NSEC_PER_USEC)
+#define PHY_MDIC_NS (200 * NSEC_PER_USEC)
+#define PHY_GIVE_NS (250 * NSEC_PER_USEC)
+#define PHY_POLL_NS (10 * NSEC_PER_USEC)
 
 #define GPIE_NSICR	      BIT(0) /* reading the causes clears them */
 #define GPIE_MULTIPLE	      BIT(4) /* MSI-X */
@@ -79,17 +82,17 @@ static const struct nic_ops ops = {
 
 /* ---- the PHY, which is shared with the card's firmware ---- */
 
-static bool take_semaphore(struct intel_nic *card)
+static bool take_semaphore(struct intel_nic *card, uint64_t until_ns)
 {
-	for (uint32_t i = 0; i < PHY_TRIES; i++) {
+	do {
 		if (!(intel_read(card, REG_SWSM) & SWSM_SMBI)) {
 			intel_write(card, REG_SWSM, SWSM_SMBI | SWSM_SWESMBI);
 			if (intel_read(card, REG_SWSM) & SWSM_SWESMBI)
 				return true;
 			intel_write(card, REG_SWSM, 0);
 		}
-		time_busy_wait_ns(PHY_TRY_NS);
-	}
+		time_busy_wait_ns(PHY_POLL_NS);
+	} while (time_now_ns() < until_ns);
 	return false;
 }
 
@@ -105,48 +108,49 @@ static uint32_t phy_bit(struct intel_nic *card)
 	return bits[FIELD_GET(STATUS_LAN_ID, intel_read(card, REG_STATUS))];
 }
 
-static bool take_phy(struct intel_nic *card)
+static bool take_phy(struct intel_nic *card, uint64_t until_ns)
 {
 	uint32_t bit = phy_bit(card), sync;
 
-	for (uint32_t i = 0; i < PHY_TRIES && take_semaphore(card); i++) {
+	while (take_semaphore(card, until_ns)) {
 		sync = intel_read(card, REG_SW_FW_SYNC);
 		if (!(sync & (bit | bit << SYNC_FIRMWARE_SHIFT)))
 			intel_write(card, REG_SW_FW_SYNC, sync | bit);
 		give_semaphore(card);
 		if (!(sync & (bit | bit << SYNC_FIRMWARE_SHIFT)))
 			return true;
-		time_busy_wait_ns(PHY_TRY_NS);
+		if (time_now_ns() >= until_ns)
+			break;
+		time_busy_wait_ns(PHY_POLL_NS);
 	}
 	return false;
 }
 
-static void give_phy(struct intel_nic *card)
+/* Without the semaphore, too: otherwise firmware would never have its PHY again. */
+static void give_phy(struct intel_nic *card, uint64_t until_ns)
 {
-	bool is_ours = take_semaphore(card);
+	bool is_ours = take_semaphore(card, until_ns);
 
 	intel_write(card, REG_SW_FW_SYNC, intel_read(card, REG_SW_FW_SYNC) & ~phy_bit(card));
 	if (is_ours)
 		give_semaphore(card);
 }
 
-/*
- * The link is negotiated anew: about 100 us for the PHY to be told, and 2 ms at most when firmware
- * has it. When it is not to be had, the link may come up all the same.
- */
-static void start_phy(struct intel_nic *card)
+/* The link is negotiated anew: some 100 us for the PHY to be told, a millisecond at most. */
+static enum hv_err start_phy(struct intel_nic *card)
 {
-	if (!take_phy(card)) {
-		log_warn(ops.driver, "%s: its firmware does not let go of the PHY",
-			 card->nic.location);
-		return;
-	}
+	uint64_t now_ns = time_now_ns();
+
+	if (!take_phy(card, now_ns + PHY_TAKE_NS))
+		return HV_EBUSY;
+	now_ns = time_now_ns();
 	intel_write(card, REG_MDIC,
 		    MDIC_WRITE | MDIC_PHY_1 | FIELD_PREP(MDIC_REG, PHY_CONTROL) | PHY_AUTONEG |
 			    PHY_RESTART);
-	for (uint32_t i = 0; i < PHY_TRIES && !(intel_read(card, REG_MDIC) & MDIC_READY); i++)
-		time_busy_wait_ns(PHY_TRY_NS);
-	give_phy(card);
+	while (!(intel_read(card, REG_MDIC) & MDIC_READY) && time_now_ns() < now_ns + PHY_MDIC_NS)
+		time_busy_wait_ns(PHY_POLL_NS);
+	give_phy(card, time_now_ns() + PHY_GIVE_NS);
+	return HV_OK;
 }
 
 /* ---- queues and interrupts ---- */
@@ -197,7 +201,7 @@ static void set_ivar(struct intel_nic *card, uint32_t queue, uint32_t vector, bo
 	intel_write(card, reg, word | (uint64_t)(vector | IVAR_VALID) << shift);
 }
 
-static void msix_on(struct intel_nic *card, bool with_queues, bool is_82576)
+static void msix_on(struct intel_nic *card, bool is_82576)
 {
 	uint32_t other = intel_nic_vector(card, card->nr_queues);
 	uint64_t vectors = BIT(other);
@@ -209,7 +213,7 @@ static void msix_on(struct intel_nic *card, bool with_queues, bool is_82576)
 
 		set_ivar(card, i, vector, is_82576);
 		intel_write(card, REG_EITR + 4 * vector, EITR_50_US);
-		vectors |= with_queues ? BIT(vector) : 0;
+		vectors |= BIT(vector);
 	}
 	intel_write(card, REG_IVAR_MISC, (other | IVAR_VALID) << IVAR_MISC_OTHER_SHIFT);
 	intel_write(card, REG_EIAC, vectors);
@@ -217,26 +221,26 @@ static void msix_on(struct intel_nic *card, bool with_queues, bool is_82576)
 	intel_write(card, REG_IMS, INT_LSC);
 }
 
-static void irqs_on(struct intel_nic *card, bool with_queues, bool is_82576)
+static void irqs_on(struct intel_nic *card, bool is_82576)
 {
 	if (card->irqs.kind == DEV_IRQ_MSIX) {
-		msix_on(card, with_queues, is_82576);
+		msix_on(card, is_82576);
 		return;
 	}
 	intel_write(card, REG_GPIE, GPIE_NSICR);
 	intel_write(card, REG_IAM, 0);
 	intel_write(card, REG_EITR, EITR_50_US);
-	intel_write(card, REG_IMS, with_queues ? INT_USED : INT_LSC);
+	intel_write(card, REG_IMS, INT_USED);
 }
 
-static void irqs_on_82576(struct intel_nic *card, bool with_queues)
+static void irqs_on_82576(struct intel_nic *card)
 {
-	irqs_on(card, with_queues, true);
+	irqs_on(card, true);
 }
 
-static void irqs_on_i350(struct intel_nic *card, bool with_queues)
+static void irqs_on_i350(struct intel_nic *card)
 {
-	irqs_on(card, with_queues, false);
+	irqs_on(card, false);
 }
 
 static void irqs_off(struct intel_nic *card)
@@ -272,6 +276,7 @@ static uint32_t other_causes(struct intel_nic *card)
 		.eerd_done = EERD_DONE,                                                            \
 		.eerd_addr = EERD_ADDR,                                                            \
 		.tctl = TCTL_E1000 | TCTL_PSP,                                                     \
+		.nr_mta = 128,                                                                     \
 		.irqs_best = DEV_IRQ_MSIX,                                                         \
 		.has_express = true,                                                               \
 		.start_phy = start_phy,                                                            \

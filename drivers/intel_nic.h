@@ -4,9 +4,9 @@
  * rings, a reset in steps, a watch over hangs and removal. What a family does in its own way is a
  * struct intel_family.
  *
- *     attach:  quiesce ─► reset ─► link ─► address, memory, interrupts  (waiting in between)
- *     start:   configure ─► go                                          (waiting in between)
- *     a hang:  quiesce ─► reset ─► link ─► configure ─► go              (a timer in between)
+ *     attach:  quiesce ─► reset ─► link ─► PHY ─► address, memory, interrupts   (waits in between)
+ *     start:   configure ─► go                                            (a timer in between)
+ *     a hang:  quiesce ─► reset ─► link ─► PHY ─► configure ─► go         (a timer in between)
  *
  * Receiving happens in interrupt handlers under the queue's rx_lock, from which the switch may call
  * send(); sending takes a tx_lock and nothing inside it. So rx_lock comes before the switch's lock,
@@ -41,7 +41,7 @@
 #define REG_RXCSUM   0x5000u
 #define REG_RLPML    0x5004u
 #define REG_RFCTL    0x5008u
-#define REG_MTA	     0x5200u /* 128 words */
+#define REG_MTA	     0x5200u
 #define REG_RAL0     0x5400u
 #define REG_RAH0     0x5404u
 
@@ -109,16 +109,17 @@ struct intel_family {
 	uint32_t eerd_done, eerd_addr; /* bits of EERD */
 	uint32_t tctl;		       /* that sends */
 	enum dev_irq_kind irqs_best;
+	uint32_t nr_mta;  /* words of the multicast table */
 	bool has_express; /* PCI Express: bus mastering is stopped before a reset */
 
-	/* Behind a reset, so that the link comes up; NULL: it does so by itself. */
-	void (*start_phy)(struct intel_nic *card);
+	/* Behind a reset, so that the link comes up; NULL: it does so by itself. In a millisecond
+	 * at most; HV_EBUSY: it is to be called again a little later. */
+	enum hv_err (*start_phy)(struct intel_nic *card);
 	/* Everything but rings, RCTL, TCTL and interrupts. */
 	void (*configure)(struct intel_nic *card);
 	/* What a queue wants beside its rings' addresses, and what enables it; NULL: nothing. */
 	void (*configure_queue)(struct intel_queue *queue);
-	/* card->irqs is connected; without queues: changes of the link only. */
-	void (*irqs_on)(struct intel_nic *card, bool with_queues);
+	void (*irqs_on)(struct intel_nic *card); /* card->irqs is connected */
 	void (*irqs_off)(struct intel_nic *card);
 	/* An interrupt of this queue by software. */
 	void (*raise)(struct intel_queue *queue);
@@ -142,8 +143,10 @@ struct intel_nic {
 	struct timer timer; /* the boot CPU's, with what follows */
 	uint32_t step;	    /* of a reset; NR_STEPS: none is going on */
 	uint32_t nr_tries, nr_resets;
-	bool is_started;
+	bool is_started; /* went through all the steps once */
 };
+
+#define INTEL_GONE (~0u) /* what registers that never have it read as when there is no card */
 
 static inline uint32_t intel_read(const struct intel_nic *card, uint32_t reg)
 {
@@ -153,6 +156,17 @@ static inline uint32_t intel_read(const struct intel_nic *card, uint32_t reg)
 static inline void intel_write(struct intel_nic *card, uint32_t reg, uint64_t val)
 {
 	card->registers[reg / 4] = (uint32_t)val;
+}
+
+/* The address of a queue's register; base is the family's rx_regs or tx_regs. */
+static inline uint32_t intel_ring_reg(const struct intel_queue *queue, uint32_t base, uint32_t reg)
+{
+	return base + queue->index * queue->card->family->queue_stride + reg;
+}
+
+static inline void intel_count(uint64_t *counter, uint64_t by)
+{
+	__atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
 }
 
 /*
@@ -170,5 +184,20 @@ bool intel_nic_send(struct nic *nic, const void *frame, size_t len_bytes,
 
 /* intel_nic_vector - the index of the message that handler i's interrupts are sent by */
 uint32_t intel_nic_vector(const struct intel_nic *card, uint32_t handler);
+
+/* What is seen of a card: under no lock, as they call link_changed(). */
+void intel_nic_mark_gone(struct intel_nic *card);
+void intel_nic_look_at_link(struct intel_nic *card);
+void intel_nic_log_link(const struct intel_nic *card);
+
+/*
+ * intel_reset_at_boot - from any state to one whose address can be read; spins
+ *
+ * Errors: HV_EIO - the reset does not end.
+ */
+MUST_CHECK enum hv_err intel_reset_at_boot(struct intel_nic *card);
+
+/* intel_reset_start - bring it to send and receive, from a timer, and watch it. Boot CPU, once. */
+void intel_reset_start(struct intel_nic *card);
 
 #endif

@@ -67,7 +67,7 @@ void intel_nic_log_link(const struct intel_nic *card)
 		 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], link);
 }
 
-/* Returns whether it has changed. */
+/* Returns whether it has changed. Nothing can be sent before the card is started. */
 static bool read_link(struct intel_nic *card)
 {
 	static const uint32_t speeds[] = {10, 100, 1000, 1000};
@@ -76,7 +76,7 @@ static bool read_link(struct intel_nic *card)
 
 	lock_take(&card->link_lock);
 	status = intel_read(card, REG_STATUS);
-	is_up = status != INTEL_GONE && (status & STATUS_LU);
+	is_up = card->is_started && status != INTEL_GONE && (status & STATUS_LU);
 	speed = is_up ? speeds[FIELD_GET(STATUS_SPEED, status)] : 0;
 	was_up = card->nic.is_link_up;
 	card->nic.is_link_up = is_up;
@@ -97,11 +97,6 @@ void intel_nic_look_at_link(struct intel_nic *card)
 
 /* ---- frames ---- */
 
-static void count(uint64_t *counter, uint64_t by)
-{
-	__atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
-}
-
 static void receive_one(struct intel_nic *card, enum intel_rx kind,
 			const struct intel_rx_frame *frame)
 {
@@ -109,18 +104,12 @@ static void receive_one(struct intel_nic *card, enum intel_rx kind,
 	struct nic *nic = &card->nic;
 
 	if (kind == INTEL_RX_BAD)
-		count(&nic->counters.rx_dropped, 1);
+		intel_count(&nic->counters.rx_dropped, 1);
 	if (kind != INTEL_RX_FRAME)
 		return;
-	count(&nic->counters.rx_packets, 1);
-	count(&nic->counters.rx_bytes, frame->len_bytes);
+	intel_count(&nic->counters.rx_packets, 1);
+	intel_count(&nic->counters.rx_bytes, frame->len_bytes);
 	nic->received(nic, frame->data, frame->len_bytes, frame->is_csum_valid ? &offload : NULL);
-}
-
-static uint32_t ring_reg(const struct intel_nic *card, uint32_t base,
-			 const struct intel_queue *queue, uint32_t reg)
-{
-	return base + queue->index * card->family->queue_stride + reg;
 }
 
 static void receive(struct intel_queue *queue)
@@ -139,7 +128,7 @@ static void receive(struct intel_queue *queue)
 		tail = intel_rx_return(&queue->rx);
 	}
 	if (done > 0)
-		intel_write(card, ring_reg(card, card->family->rx_regs, queue, RING_TAIL), tail);
+		intel_write(card, intel_ring_reg(queue, card->family->rx_regs, RING_TAIL), tail);
 	if (done == RX_BUDGET)
 		card->family->raise(queue); /* the rest in an interrupt of its own */
 	lock_release(&queue->rx_lock);
@@ -156,12 +145,12 @@ bool intel_nic_send(struct nic *nic, const void *frame, size_t len_bytes,
 	is_sent = queue->is_sending && nic->is_link_up &&
 		  intel_tx_put(&queue->tx, frame, len_bytes, offload);
 	if (is_sent)
-		intel_write(card, ring_reg(card, card->family->tx_regs, queue, RING_TAIL),
+		intel_write(card, intel_ring_reg(queue, card->family->tx_regs, RING_TAIL),
 			    queue->tx.tail);
 	lock_release(&queue->tx_lock);
-	count(is_sent ? &nic->counters.tx_packets : &nic->counters.tx_dropped, 1);
+	intel_count(is_sent ? &nic->counters.tx_packets : &nic->counters.tx_dropped, 1);
 	if (is_sent)
-		count(&nic->counters.tx_bytes, len_bytes);
+		intel_count(&nic->counters.tx_bytes, len_bytes);
 	return is_sent;
 }
 
@@ -329,15 +318,11 @@ static enum hv_err alloc_queues(struct intel_nic *card, uint32_t queues_max)
 enum hv_err intel_nic_start(struct nic *nic, uint32_t mtu)
 {
 	struct intel_nic *card = container_of(nic, struct intel_nic, nic);
-	enum hv_err err;
 
 	card->mtu = mtu;
 	init_rings(card);
-	err = step_at_boot(card, STEP_CONFIGURE);
-	if (err == HV_OK)
-		err = step_at_boot(card, STEP_GO);
-	card->is_started = err == HV_OK;
-	return err;
+	intel_reset_start(card);
+	return HV_OK;
 }
 
 static enum hv_err bring_up(struct intel_nic *card, uint32_t queues_max)
@@ -349,11 +334,7 @@ static enum hv_err bring_up(struct intel_nic *card, uint32_t queues_max)
 	card->registers = dev_map(card->dev, 0, REGISTERS_BYTES);
 	if (!card->registers)
 		return HV_EIO;
-	err = step_at_boot(card, STEP_QUIESCE);
-	if (err == HV_OK)
-		err = step_at_boot(card, STEP_RESET);
-	if (err == HV_OK)
-		err = step_at_boot(card, STEP_LINK);
+	err = intel_reset_at_boot(card);
 	if (err == HV_OK)
 		err = read_mac(card);
 	if (err == HV_OK)
@@ -378,7 +359,6 @@ enum hv_err intel_nic_attach(struct pci_device *dev, const struct intel_family *
 		return HV_ENOMEM;
 	card->family = family;
 	card->dev = dev;
-	card->step = NR_STEPS;
 	card->mtu = NIC_MTU;
 	card->nic.ops = family->ops;
 	card->nic.features = family->features;
@@ -392,13 +372,8 @@ enum hv_err intel_nic_attach(struct pci_device *dev, const struct intel_family *
 		return err;
 	}
 	nic_add(&card->nic);
-	read_link(card);
-	intel_nic_log_link(card);
 	log_info(family->ops->driver, "%s: %04x:%04x, %u queue%s, %s", card->nic.location,
 		 dev->vendor, dev->device, card->nr_queues, card->nr_queues == 1 ? "" : "s",
 		 kinds[card->irqs.kind]);
-	family->irqs_on(card, false);
-	timer_init(&card->timer, watch);
-	set_timer(card, WATCH_NS);
 	return HV_OK;
 }

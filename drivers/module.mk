@@ -16,7 +16,7 @@ FLAGS_drivers/screen_font := -DFONT_SMALL='"$(B)/fonts/spleen-8x16.psf"' -DFONT_
 
 kernel-y += drivers/offload.c
 pure-y   += drivers/offload.c
-kernel-y += drivers/intel_rx.c drivers/intel_tx.c drivers/intel_nic_hw.c
+kernel-y += drivers/intel_rx.c drivers/intel_tx.c drivers/intel_nic_hw.c drivers/intel_reset_hw.c
 kernel-y += drivers/e1000_hw.c drivers/e1000e_hw.c drivers/igb_hw.c
 pure-y   += drivers/intel_rx.c drivers/intel_tx.c
 kernel-y += drivers/ata_identify.c drivers/ata_cmd.c

@@ -4,8 +4,9 @@
  *
  * A driver makes a struct nic and adds it; whoever wants its frames sets received, link_changed and
  * receiver and starts it. received() runs in the interrupt handler, on the CPU that the queue's
- * interrupt is routed to, several queues at once, under no lock of the driver's, so it may send.
- * NICs stay for ever; one that was pulled out has no link and drops what it is given.
+ * interrupt is routed to, several queues at once. The driver may hold the receive queue's lock
+ * then, which send() never takes; so received() may send. link_changed() is called under no lock of
+ * the driver's. NICs stay for ever; one that was pulled out has no link and drops what it is given.
  */
 #ifndef DRIVERS_NIC_H
 #define DRIVERS_NIC_H
@@ -30,9 +31,9 @@ struct nic;
 
 struct nic_ops {
 	const char *driver;
-	/* Frames of any destination and interrupts, from now on, of up to mtu bytes of payload
-	 * behind the Ethernet header and a VLAN tag; mtu is NIC_MTU to nic->mtu_max. Once.
-	 * HV_ENOMEM. */
+	/* Frames of any destination, of up to mtu bytes of payload behind the Ethernet header and a
+	 * VLAN tag; mtu is NIC_MTU to nic->mtu_max. Returns at once, and there is no link until it
+	 * has started. Boot CPU, once. HV_ENOMEM. */
 	enum hv_err (*start)(struct nic *nic, uint32_t mtu);
 	/*
 	 * Copies the frame. offload is NULL, or passed offload_check() and asks only for what

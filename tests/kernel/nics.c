@@ -199,11 +199,12 @@ static size_t make_packet(bool is_ip4, uint8_t proto, uint16_t port, uint32_t at
 
 /* ---- nics=echo ---- */
 
-#define PINGS	   2000u
-#define BURST	   20u /* as many are on their way at once */
-#define PING_BYTES 1400u
-#define ARP_TICKS  50u
-#define PING_FRAME (ETH_BYTES + IP4_BYTES + ICMP_BYTES + PING_BYTES)
+#define PINGS	    2000u
+#define BURST	    20u /* as many are on their way at once */
+#define PING_BYTES  1400u
+#define ARP_TICKS   50u
+#define START_TICKS 5u
+#define PING_FRAME  (ETH_BYTES + IP4_BYTES + ICMP_BYTES + PING_BYTES)
 
 static struct net_port port;
 static uint8_t gateway_mac[6]; /* written by deliver(), with these */
@@ -262,9 +263,11 @@ static uint64_t nr_dropped(void)
 	return nr;
 }
 
-/* For as long as it takes, as the uplink may have no link yet. */
+/* For as long as it takes, as the uplink may have no link yet; the cards start meanwhile. */
 static void find_gateway(void)
 {
+	for (uint32_t i = 0; i < START_TICKS; i++)
+		tick();
 	log_info("nics", "arp %s", send_arp() ? "sent" : "dropped");
 	for (uint32_t i = 1; __atomic_load_n(&nr_arp_replies, __ATOMIC_RELAXED) == 0; i++) {
 		tick();

@@ -8,12 +8,14 @@ and sends flows.
 import socket
 import struct
 import threading
+import time
 
 TYPE_TEST, TYPE_IP4, TYPE_IP6 = 0x88b5, 0x0800, 0x86dd
 OP_ECHO, OP_ECHOED, OP_SEND_FLOWS = 1, 2, 3
 TCP, UDP = 6, 17
 PORTS_OF_STREAMS = (7001, 7002)
 NR_FLOWS, FRAMES_A_FLOW, WRONG_EVERY = 80, 5, 10
+PAUSE_S = 0.01  # a card with queues of its own drops what one queue has no room for
 
 
 def checksum(data):
@@ -102,6 +104,7 @@ class Wire(threading.Thread):
                     kind, ends = TYPE_IP4, (bytes([10, 0, 2, 2]), bytes([10, 0, 2, 15]))
                 packet = tcp_packet(*ends, (1024 + flow, 80), bytes([is_wrong]) + bytes(63), is_wrong)
                 self.send(to + from_ + struct.pack("!H", kind) + packet)
+            time.sleep(PAUSE_S)
 
     # ---- what a card has made of a packet ----
 

@@ -6,6 +6,7 @@
 #include "drivers/ata.h"
 #include "drivers/e1000.h"
 #include "drivers/e1000e.h"
+#include "drivers/e1000e_pch_hw.h"
 #include "drivers/igb.h"
 #include "drivers/nic.h"
 #include "drivers/nvme.h"
@@ -19,7 +20,7 @@
 #define CLASS_USB    0x0c03u
 
 static const struct pci_driver *const drivers[] = {
-	&e1000_driver, &e1000e_driver, &igb_driver,	   &ahci_driver,
+	&e1000_driver, &e1000e_driver, &e1000e_pch_driver, &igb_driver,	       &ahci_driver,
 	&ata_driver,   &nvme_driver,   &virtio_blk_driver, &virtio_net_driver,
 };
 

@@ -52,6 +52,7 @@ static const struct intel_family family = {
 	.eerd_done = EERD_DONE,
 	.eerd_addr = EERD_ADDR,
 	.tctl = TCTL_E1000,
+	.ctrl = CTRL_SLU | CTRL_ASDE,
 	.nr_mta = 128,
 	.irqs_best = DEV_IRQ_INTX,
 	.configure = configure,

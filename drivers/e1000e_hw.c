@@ -112,6 +112,7 @@ static const struct intel_family family = {
 	.eerd_done = EERD_DONE,
 	.eerd_addr = EERD_ADDR,
 	.tctl = TCTL_E1000 | TCTL_PSP,
+	.ctrl = CTRL_SLU | CTRL_ASDE,
 	.nr_mta = 128,
 	.irqs_best = DEV_IRQ_MSIX,
 	.has_express = true,

@@ -108,17 +108,28 @@ struct intel_family {
 	uint32_t rx_regs, tx_regs, queue_stride;
 	uint32_t eerd_done, eerd_addr; /* bits of EERD */
 	uint32_t tctl;		       /* that sends */
+	uint32_t ctrl;		       /* bits of CTRL that let the link come up */
 	enum dev_irq_kind irqs_best;
 	uint32_t nr_mta;  /* words of the multicast table */
 	bool has_express; /* PCI Express: bus mastering is stopped before a reset */
 
-	/* Behind a reset, so that the link comes up; NULL: it does so by itself. In a millisecond
-	 * at most; HV_EBUSY: it is to be called again a little later. */
+	/* At boot before the first reset, and may take long; NULL: nothing. */
+	enum hv_err (*prepare)(struct intel_nic *card);
+	/* No queue is used any more, bus mastering is on; NULL: nothing. In a millisecond at most,
+	 * as all that follows. */
+	void (*before_reset)(struct intel_nic *card);
+	/* HV_EBUSY: it is to be called again a little later. NULL: CTRL.RST. */
+	enum hv_err (*reset)(struct intel_nic *card);
+	/* Behind a reset, so that the link comes up; NULL: it does so by itself. HV_EBUSY as
+	 * of reset. */
 	enum hv_err (*start_phy)(struct intel_nic *card);
 	/* Everything but rings, RCTL, TCTL and interrupts. */
 	void (*configure)(struct intel_nic *card);
 	/* What a queue wants beside its rings' addresses, and what enables it; NULL: nothing. */
 	void (*configure_queue)(struct intel_queue *queue);
+	/* A link has come up, or has another speed now, under link_lock; HV_EBUSY: there is no link
+	 * until it has been called again. NULL: nothing. */
+	enum hv_err (*tune_link)(struct intel_nic *card, uint32_t speed_mbps);
 	void (*irqs_on)(struct intel_nic *card); /* card->irqs is connected */
 	void (*irqs_off)(struct intel_nic *card);
 	/* An interrupt of this queue by software. */
@@ -138,7 +149,8 @@ struct intel_nic {
 	uint32_t nr_queues, mtu;
 	struct intel_queue queues[NIC_QUEUES_MAX];
 
-	struct lock link_lock; /* for nic.is_link_up and nic.speed_mbps */
+	struct lock link_lock; /* for nic.is_link_up, nic.speed_mbps, ... */
+	uint32_t tuned_mbps;   /* ... and what tune_link() did; 0: nothing */
 
 	struct timer timer; /* the boot CPU's, with what follows */
 	uint32_t step;	    /* of a reset; NR_STEPS: none is going on */

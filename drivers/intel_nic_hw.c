@@ -67,6 +67,16 @@ void intel_nic_log_link(const struct intel_nic *card)
 		 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], link);
 }
 
+static bool is_tuned(struct intel_nic *card, uint32_t speed_mbps)
+{
+	ASSERT_HELD(&card->link_lock);
+	if (speed_mbps && speed_mbps != card->tuned_mbps && card->family->tune_link &&
+	    card->family->tune_link(card, speed_mbps) != HV_OK)
+		speed_mbps = 0;
+	card->tuned_mbps = speed_mbps;
+	return speed_mbps != 0;
+}
+
 /* Returns whether it has changed. Nothing can be sent before the card is started. */
 static bool read_link(struct intel_nic *card)
 {
@@ -78,6 +88,8 @@ static bool read_link(struct intel_nic *card)
 	status = intel_read(card, REG_STATUS);
 	is_up = card->is_started && status != INTEL_GONE && (status & STATUS_LU);
 	speed = is_up ? speeds[FIELD_GET(STATUS_SPEED, status)] : 0;
+	is_up = is_tuned(card, speed);
+	speed = is_up ? speed : 0;
 	was_up = card->nic.is_link_up;
 	card->nic.is_link_up = is_up;
 	card->nic.speed_mbps = speed;
@@ -334,7 +346,10 @@ static enum hv_err bring_up(struct intel_nic *card, uint32_t queues_max)
 	card->registers = dev_map(card->dev, 0, REGISTERS_BYTES);
 	if (!card->registers)
 		return HV_EIO;
-	err = intel_reset_at_boot(card);
+	if (card->family->prepare)
+		err = card->family->prepare(card);
+	if (err == HV_OK)
+		err = intel_reset_at_boot(card);
 	if (err == HV_OK)
 		err = read_mac(card);
 	if (err == HV_OK)

@@ -52,13 +52,24 @@ static void quiesce(struct intel_nic *card)
 	card->family->irqs_off(card);
 	intel_write(card, REG_RCTL, 0);
 	intel_write(card, REG_TCTL, 0);
+	if (card->family->before_reset)
+		card->family->before_reset(card);
 	if (card->family->has_express)
 		intel_write(card, REG_CTRL, intel_read(card, REG_CTRL) | CTRL_MASTER_DISABLE);
 }
 
-static void reset(struct intel_nic *card)
+static enum hv_err reset(struct intel_nic *card)
 {
-	intel_write(card, REG_CTRL, intel_read(card, REG_CTRL) | CTRL_RST);
+	enum hv_err err = HV_OK;
+
+	if (card->family->reset)
+		err = card->family->reset(card);
+	else
+		intel_write(card, REG_CTRL, intel_read(card, REG_CTRL) | CTRL_RST);
+	lock_take(&card->link_lock);
+	card->tuned_mbps = 0;
+	lock_release(&card->link_lock);
+	return err;
 }
 
 static bool is_reset_done(struct intel_nic *card)
@@ -78,7 +89,7 @@ static void allow_link(struct intel_nic *card)
 	uint64_t drop = CTRL_ILOS | CTRL_PHY_RST | CTRL_FRCSPD | CTRL_FRCDPX |
 			(card->family->has_express ? CTRL_MASTER_DISABLE : CTRL_LRST);
 
-	intel_write(card, REG_CTRL, (ctrl & ~drop) | CTRL_SLU | CTRL_ASDE);
+	intel_write(card, REG_CTRL, (ctrl & ~drop) | card->family->ctrl);
 	if (card->family->has_express)
 		intel_write(card, REG_CTRL_EXT, intel_read(card, REG_CTRL_EXT) | CTRL_EXT_DRV_LOAD);
 }
@@ -152,6 +163,8 @@ static void go_and_look(struct intel_nic *card)
 /* How long to wait behind the step. HV_EBUSY: it is to be tried again then. */
 static enum hv_err do_step(struct intel_nic *card, enum step step, uint64_t *wait_ns)
 {
+	enum hv_err err;
+
 	*wait_ns = NSEC_PER_MSEC;
 	switch (step) {
 	case STEP_QUIESCE:
@@ -159,9 +172,10 @@ static enum hv_err do_step(struct intel_nic *card, enum step step, uint64_t *wai
 		*wait_ns = 10 * NSEC_PER_MSEC; /* what is on the bus ends */
 		return HV_OK;
 	case STEP_RESET:
-		reset(card);
-		*wait_ns = 30 * NSEC_PER_MSEC; /* it reads its EEPROM */
-		return HV_OK;
+		err = reset(card);
+		if (err == HV_OK)
+			*wait_ns = 30 * NSEC_PER_MSEC; /* it reads its EEPROM */
+		return err;
 	case STEP_LINK:
 		if (!is_reset_done(card))
 			return HV_EBUSY;

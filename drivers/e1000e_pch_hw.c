@@ -2,12 +2,7 @@
 /*
  * Intel's LAN built into chipsets: I217, I218, and I219 of the first generation. A MAC like the
  * 82574's, by MSI or INTx, with one queue; what is different is all about its PHY, which it shares
- * with the chipset's management engine (ME):
- *
- *     semaphore    EXTCNF_CTRL.SWFLAG; ME has the PHY when it does not stay set
- *     PHY reset    only when ME allows it, FWSM.RSPCIPHY
- *     ULP          ultra low power, in which firmware may have left the PHY: ME ends it when there
- *                  is one, we do otherwise
+ * with the chipset's management engine (ME): e1000e_pch_phy_hw.c.
  *
  * Its EEPROM is a part of the chipset's flash that the hardware copies; the address is in RAL and
  * RAH behind a reset. Left out, as nothing about it is certain: latency tolerance reporting, energy
@@ -16,21 +11,16 @@
  *
  * Nobody who wrote this has such a machine, and no emulator has the part: it is untested.
  *
- * Source: [ICH8] on EXTCNF_CTRL, FWSM and MDIC; [e1000e] for all that no datasheet tells.
+ * Source: [e1000e], as no datasheet tells what is different from the 82574's.
  */
 #include "drivers/e1000e_pch_hw.h"
 
-#include "drivers/e1000e_pch.h"
-#include "drivers/intel_nic.h"
+#include "drivers/e1000e_pch_phy.h"
 #include "kernel/log.h"
 
 #define REG_FEXTNVM6	0x0010u /* EECD elsewhere */
-#define REG_MDIC	0x0020u
 #define REG_FEXTNVM4	0x0024u
 #define REG_KMRNCTRLSTA 0x0034u
-#define REG_FEXTNVM3	0x003cu
-#define REG_FEXTNVM7	0x00e4u
-#define REG_EXTCNF_CTRL 0x0f00u
 #define REG_PCIEANACFG	0x0f18u
 #define REG_IOSFPC	0x0f28u
 #define REG_PBECCSTS	0x100cu
@@ -41,35 +31,20 @@
 #define REG_TXDCTL1	0x3928u
 #define REG_TARC1	0x3940u
 #define REG_GCR		0x5b00u
-#define REG_H2ME	0x5b50u
-#define REG_FWSM	0x5b54u
 #define REG_FEXTNVM11	0x5bbcu
 
-#define CTRL_LANPHYPC_OVERRIDE BIT(16) /* the PHY's power switch is ours ... */
-#define CTRL_LANPHYPC_VALUE    BIT(17) /* ... and on */
-#define CTRL_MEHE	       BIT(19) /* memory errors are dealt with */
-#define STATUS_LAN_INIT_DONE   BIT(9)
-#define STATUS_PHYRA	       BIT(10)
-#define CTRL_EXT_LPCD	       BIT(2) /* the PHY has been switched off and on */
-#define CTRL_EXT_FORCE_SMBUS   BIT(11)
-#define CTRL_EXT_RO_DIS	       BIT(17)
-#define CTRL_EXT_PHYPDEN       BIT(20)
-#define CTRL_EXT_MUST	       BIT(22)
-#define EXTCNF_SWFLAG	       BIT(5)
-#define FWSM_RSPCIPHY	       BIT(6) /* the PHY may be reset */
-#define FWSM_ULP_CFG_DONE      BIT(10)
-#define FWSM_FW_VALID	       BIT(15)
-#define H2ME_ULP	       BIT(11)
-#define H2ME_ENFORCE	       BIT(12)
+#define CTRL_MEHE	     BIT(19) /* memory errors are dealt with */
+#define STATUS_LAN_INIT_DONE BIT(9)
+#define STATUS_PHYRA	     BIT(10)
+#define CTRL_EXT_RO_DIS	     BIT(17)
+#define CTRL_EXT_PHYPDEN     BIT(20)
+#define CTRL_EXT_MUST	     BIT(22)
 
-#define FEXTNVM3_COUNTER       0x0c000000ull
-#define FEXTNVM3_COUNTER_50_MS 2u
-#define FEXTNVM4_BEACON	       0x00000007u /* 8 us */
-#define FEXTNVM6_REQ_PLL_CLK   BIT(8)
-#define FEXTNVM6_K1_OFF	       BIT(31) /* and the same of PCIEANACFG */
-#define FEXTNVM7_SMB_PERST     BIT(5)
-#define FEXTNVM11_MULR_FIX     BIT(13)
-#define IOSFPC_RDMTS	       BIT(16)
+#define FEXTNVM4_BEACON	     0x00000007u /* 8 us */
+#define FEXTNVM6_REQ_PLL_CLK BIT(8)
+#define FEXTNVM6_K1_OFF	     BIT(31) /* and the same of PCIEANACFG */
+#define FEXTNVM11_MULR_FIX   BIT(13)
+#define IOSFPC_RDMTS	     BIT(16)
 
 #define KMRN_READ	BIT(21)
 #define KMRN_REG	0x001f0000ull
@@ -91,11 +66,6 @@
 #define PHY_AUTONEG    0x1000u
 #define PHY_RESTART    0x0200u
 #define PORT_HOST_WAKE 0x0010u
-#define SMBUS_FORCED   0x0001u
-#define POWER_K1       0x4000u
-#define ULP_START      0x0001u
-#define ULP_ALL	       0x1d74u /* indication, sticky, in-band, wake, SMBus, ... */
-#define PHY_ID_NONE    0xffffu
 
 /* I219: what of the rings is still in the chip; [PCI] configuration space */
 #define CONFIG_RING_STATUS 0xe4u
@@ -106,204 +76,26 @@
 #define RXDCTL_THRESHOLDS  0x3fffull
 #define RCTL_EN		   BIT(1)
 
-#define POLL_NS	   (10 * NSEC_PER_USEC)
-#define RUN_NS	   NSEC_PER_MSEC /* while it runs, as interrupts are off */
-#define BOOT_NS	   (200 * NSEC_PER_MSEC)
-#define ULP_ME_NS  (2500 * NSEC_PER_MSEC)
-#define SETTLES_NS (50 * NSEC_PER_MSEC)
-#define LPCD_NS	   (100 * NSEC_PER_MSEC)
+#define POLL_NS (10 * NSEC_PER_USEC)
+#define RUN_NS	NSEC_PER_MSEC /* while it runs, as interrupts are off */
 
-static const struct pch_part *part_of(const struct intel_nic *card)
-{
-	return pch_part_of(card->dev->device);
-}
-
-static void change(struct intel_nic *card, uint32_t reg, uint64_t clear, uint64_t set)
-{
-	intel_write(card, reg, (intel_read(card, reg) & ~clear) | set);
-}
-
-/* Whether the bits have become what they should be before the time is over. */
-static bool wait_bits(struct intel_nic *card, uint32_t reg, uint64_t mask, uint64_t val,
-		      uint64_t until_ns)
-{
-	while ((intel_read(card, reg) & mask) != val) {
-		if (time_now_ns() >= until_ns)
-			return false;
-		time_busy_wait_ns(POLL_NS);
-	}
-	return true;
-}
-
-static bool has_me(struct intel_nic *card)
-{
-	return intel_read(card, REG_FWSM) & FWSM_FW_VALID;
-}
-
-static bool may_reset_phy(struct intel_nic *card)
-{
-	return intel_read(card, REG_FWSM) & FWSM_RSPCIPHY;
-}
-
-/* ---- the PHY: all of it with the semaphore, until a time ---- */
-
-static bool take_phy(struct intel_nic *card, uint64_t until_ns)
-{
-	if (!wait_bits(card, REG_EXTCNF_CTRL, EXTCNF_SWFLAG, 0, until_ns))
-		return false;
-	change(card, REG_EXTCNF_CTRL, 0, EXTCNF_SWFLAG);
-	if (wait_bits(card, REG_EXTCNF_CTRL, EXTCNF_SWFLAG, EXTCNF_SWFLAG, until_ns))
-		return true;
-	change(card, REG_EXTCNF_CTRL, EXTCNF_SWFLAG, 0);
-	return false;
-}
-
-static void give_phy(struct intel_nic *card)
-{
-	change(card, REG_EXTCNF_CTRL, EXTCNF_SWFLAG, 0);
-}
-
-static bool phy_command(struct intel_nic *card, uint32_t command, uint16_t *val, uint64_t until_ns)
-{
-	enum pch_mdic result;
-
-	intel_write(card, REG_MDIC, command);
-	do {
-		time_busy_wait_ns(POLL_NS);
-		result = pch_mdic_look(command, intel_read(card, REG_MDIC), val);
-	} while (result == PCH_MDIC_BUSY && time_now_ns() < until_ns);
-	return result == PCH_MDIC_DONE;
-}
-
-static bool phy_select(struct intel_nic *card, uint32_t phy_reg, uint64_t until_ns)
-{
-	uint32_t command = pch_mdic_select(phy_reg);
-	uint16_t ignored;
-
-	return !command || phy_command(card, command, &ignored, until_ns);
-}
-
-static bool phy_read(struct intel_nic *card, uint32_t phy_reg, uint16_t *val, uint64_t until_ns)
-{
-	return phy_select(card, phy_reg, until_ns) &&
-	       phy_command(card, pch_mdic_read(phy_reg), val, until_ns);
-}
-
-static bool phy_write(struct intel_nic *card, uint32_t phy_reg, uint16_t val, uint64_t until_ns)
-{
-	return phy_select(card, phy_reg, until_ns) &&
-	       phy_command(card, pch_mdic_write(phy_reg, val), &val, until_ns);
-}
-
-static bool phy_change(struct intel_nic *card, uint32_t phy_reg, struct pch_bits bits,
-		       uint64_t until_ns)
-{
-	uint16_t val;
-
-	if (!bits.mask)
-		return true;
-	if (!phy_read(card, phy_reg, &val, until_ns))
-		return false;
-	return phy_write(card, phy_reg, (uint16_t)((val & ~bits.mask) | bits.val), until_ns);
-}
-
-/* ---- before the first reset, at boot ---- */
-
-static bool does_phy_answer(struct intel_nic *card)
-{
-	uint64_t until_ns = time_now_ns() + BOOT_NS;
-	uint16_t id = PHY_ID_NONE;
-
-	return phy_read(card, PCH_PHY_ID1, &id, until_ns) && id != PHY_ID_NONE && id != 0;
-}
-
-static void power_cycle_phy(struct intel_nic *card)
-{
-	change(card, REG_FEXTNVM3, FEXTNVM3_COUNTER,
-	       FIELD_PREP(FEXTNVM3_COUNTER, FEXTNVM3_COUNTER_50_MS));
-	change(card, REG_CTRL, CTRL_LANPHYPC_VALUE, CTRL_LANPHYPC_OVERRIDE);
-	(void)intel_read(card, REG_STATUS); /* the write has arrived */
-	time_busy_wait_ns(POLL_NS);
-	change(card, REG_CTRL, CTRL_LANPHYPC_OVERRIDE, 0);
-	(void)wait_bits(card, REG_CTRL_EXT, CTRL_EXT_LPCD, CTRL_EXT_LPCD, time_now_ns() + LPCD_NS);
-	time_busy_wait_ns(SETTLES_NS);
-}
-
-static enum hv_err end_ulp_by_me(struct intel_nic *card)
-{
-	bool is_done;
-
-	change(card, REG_H2ME, H2ME_ULP, H2ME_ENFORCE);
-	is_done = wait_bits(card, REG_FWSM, FWSM_ULP_CFG_DONE, 0, time_now_ns() + ULP_ME_NS);
-	change(card, REG_H2ME, H2ME_ENFORCE, 0);
-	return is_done ? HV_OK : HV_EIO;
-}
-
-/* With the semaphore. The wires to the PHY may be in SMBus mode, in which a MAC in the other fails.
- */
-static bool end_ulp_ourselves(struct intel_nic *card)
-{
-	uint64_t until_ns;
-	bool is_done;
-
-	power_cycle_phy(card);
-	if (!does_phy_answer(card)) {
-		change(card, REG_CTRL_EXT, 0, CTRL_EXT_FORCE_SMBUS);
-		time_busy_wait_ns(SETTLES_NS);
-	}
-	until_ns = time_now_ns() + BOOT_NS;
-	is_done = phy_change(card, PCH_PHY_SMBUS, (struct pch_bits){SMBUS_FORCED, 0}, until_ns);
-	change(card, REG_CTRL_EXT, CTRL_EXT_FORCE_SMBUS, 0);
-	is_done =
-		is_done &&
-		phy_change(card, PCH_PHY_POWER, (struct pch_bits){POWER_K1, POWER_K1}, until_ns) &&
-		phy_change(card, PCH_PHY_ULP, (struct pch_bits){ULP_ALL, 0}, until_ns) &&
-		phy_change(card, PCH_PHY_ULP, (struct pch_bits){ULP_START, ULP_START}, until_ns);
-	change(card, REG_FEXTNVM7, FEXTNVM7_SMB_PERST, 0);
-	return is_done;
-}
-
-/* With the semaphore: the reset that follows finds a PHY that listens. */
-static bool wake_phy(struct intel_nic *card)
-{
-	if (part_of(card)->has_ulp && !has_me(card))
-		return end_ulp_ourselves(card);
-	if (does_phy_answer(card))
-		return true;
-	if (!may_reset_phy(card))
-		return false;
-	power_cycle_phy(card);
-	return does_phy_answer(card);
-}
+/* ---- before the first reset, and a reset ---- */
 
 static bool is_flush_wanted(struct intel_nic *card)
 {
-	return part_of(card)->mac == PCH_SPT && intel_read(card, REG_TDLEN) != 0 &&
+	return pch_part(card)->mac == PCH_SPT && intel_read(card, REG_TDLEN) != 0 &&
 	       (pci_machine.read(pci_machine.arg, card->dev->at, CONFIG_RING_STATUS, 2) &
 		RING_STATUS_FLUSH);
 }
 
 static enum hv_err prepare(struct intel_nic *card)
 {
-	bool is_awake;
-
-	if (is_flush_wanted(card)) {
-		log_warn("e1000e", "%s: firmware left frames in it, it needs a power cycle",
-			 card->nic.location);
-		return HV_EIO;
-	}
-	if (part_of(card)->has_ulp && has_me(card) && end_ulp_by_me(card) != HV_OK)
-		log_warn("e1000e", "%s: firmware does not wake the PHY", card->nic.location);
-	if (!take_phy(card, time_now_ns() + BOOT_NS))
-		return HV_EBUSY;
-	is_awake = wake_phy(card);
-	give_phy(card);
-	if (!is_awake)
-		log_warn("e1000e", "%s: its PHY does not answer", card->nic.location);
-	return is_awake ? HV_OK : HV_EIO;
+	if (!is_flush_wanted(card))
+		return pch_phy_wake(card);
+	log_warn("e1000e", "%s: firmware left frames in it, it needs a power cycle",
+		 card->nic.location);
+	return HV_EIO;
 }
-
-/* ---- a reset ---- */
 
 /*
  * I219 hangs for good in a reset while it has descriptors. So it is given one more to send, from
@@ -327,7 +119,7 @@ static void flush_tx(struct intel_nic *card)
 
 static void flush_rx(struct intel_nic *card)
 {
-	change(card, REG_RXDCTL, RXDCTL_THRESHOLDS, RXDCTL_FLUSH);
+	pch_change(card, REG_RXDCTL, RXDCTL_THRESHOLDS, RXDCTL_FLUSH);
 	intel_write(card, REG_RCTL, RCTL_EN);
 	time_busy_wait_ns(FLUSH_NS);
 	intel_write(card, REG_RCTL, 0);
@@ -335,9 +127,9 @@ static void flush_rx(struct intel_nic *card)
 
 static void flush(struct intel_nic *card)
 {
-	if (part_of(card)->mac != PCH_SPT)
+	if (pch_part(card)->mac != PCH_SPT)
 		return;
-	change(card, REG_FEXTNVM11, 0, FEXTNVM11_MULR_FIX);
+	pch_change(card, REG_FEXTNVM11, 0, FEXTNVM11_MULR_FIX);
 	if (card->nr_queues == 0 || !is_flush_wanted(card))
 		return;
 	flush_tx(card);
@@ -348,9 +140,9 @@ static void flush(struct intel_nic *card)
 /* No register is read for the next 20 ms. The reset gives the semaphore back. */
 static enum hv_err reset(struct intel_nic *card)
 {
-	uint64_t bits = CTRL_RST | (may_reset_phy(card) ? CTRL_PHY_RST : 0);
+	uint64_t bits = CTRL_RST | (pch_may_reset_phy(card) ? CTRL_PHY_RST : 0);
 
-	if (!take_phy(card, time_now_ns() + RUN_NS))
+	if (!pch_phy_take(card, time_now_ns() + RUN_NS))
 		return HV_EBUSY;
 	intel_write(card, REG_CTRL, intel_read(card, REG_CTRL) | bits);
 	return HV_OK;
@@ -358,9 +150,9 @@ static enum hv_err reset(struct intel_nic *card)
 
 static bool restart_phy(struct intel_nic *card, uint64_t until_ns)
 {
-	return phy_change(card, PCH_PHY_PORT_CONFIG, (struct pch_bits){PORT_HOST_WAKE, 0},
-			  until_ns) &&
-	       phy_write(card, PCH_PHY_CONTROL, PHY_AUTONEG | PHY_RESTART, until_ns);
+	return pch_phy_change(card, PCH_PHY_PORT_CONFIG, (struct pch_bits){PORT_HOST_WAKE, 0},
+			      until_ns) &&
+	       pch_phy_write(card, PCH_PHY_CONTROL, PHY_AUTONEG | PHY_RESTART, until_ns);
 }
 
 /* Where the PHY was not reset, ME uses it, and its link with it. */
@@ -369,33 +161,33 @@ static enum hv_err start_phy(struct intel_nic *card)
 	uint64_t until_ns = time_now_ns() + RUN_NS;
 	bool is_done;
 
-	if (!may_reset_phy(card))
+	if (!pch_may_reset_phy(card))
 		return HV_OK;
 	if (!(intel_read(card, REG_STATUS) & STATUS_LAN_INIT_DONE) ||
-	    !take_phy(card, until_ns - RUN_NS / 2))
+	    !pch_phy_take(card, until_ns - RUN_NS / 2))
 		return HV_EBUSY;
 	is_done = restart_phy(card, until_ns);
-	give_phy(card);
+	pch_phy_give(card);
 	if (is_done)
-		change(card, REG_STATUS, STATUS_LAN_INIT_DONE | STATUS_PHYRA, 0);
+		pch_change(card, REG_STATUS, STATUS_LAN_INIT_DONE | STATUS_PHYRA, 0);
 	return is_done ? HV_OK : HV_EBUSY;
 }
 
 static void configure(struct intel_nic *card)
 {
-	change(card, REG_CTRL_EXT, 0, CTRL_EXT_MUST | CTRL_EXT_PHYPDEN | CTRL_EXT_RO_DIS);
-	change(card, REG_KABGTXD, 0, KABGTXD_BIAS);
-	change(card, REG_PBECCSTS, 0, PBECCSTS_ECC);
-	change(card, REG_CTRL, 0, CTRL_MEHE);
-	change(card, REG_GCR, GCR_NO_SNOOP, 0);
-	change(card, REG_TARC0, 0, TARC0_MUST);
-	change(card, REG_TARC1, 0, TARC1_MUST);
+	pch_change(card, REG_CTRL_EXT, 0, CTRL_EXT_MUST | CTRL_EXT_PHYPDEN | CTRL_EXT_RO_DIS);
+	pch_change(card, REG_KABGTXD, 0, KABGTXD_BIAS);
+	pch_change(card, REG_PBECCSTS, 0, PBECCSTS_ECC);
+	pch_change(card, REG_CTRL, 0, CTRL_MEHE);
+	pch_change(card, REG_GCR, GCR_NO_SNOOP, 0);
+	pch_change(card, REG_TARC0, 0, TARC0_MUST);
+	pch_change(card, REG_TARC1, 0, TARC1_MUST);
 	intel_write(card, REG_TXDCTL1, TXDCTL_USED);
-	change(card, REG_RFCTL, 0, RFCTL_NFS_OFF | RFCTL_EXSTEN);
+	pch_change(card, REG_RFCTL, 0, RFCTL_NFS_OFF | RFCTL_EXSTEN);
 	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
-	if (part_of(card)->mac == PCH_SPT) {
-		change(card, REG_IOSFPC, 0, IOSFPC_RDMTS);
-		change(card, REG_TARC0, TARC0_REQUESTS, FIELD_PREP(TARC0_REQUESTS, 2));
+	if (pch_part(card)->mac == PCH_SPT) {
+		pch_change(card, REG_IOSFPC, 0, IOSFPC_RDMTS);
+		pch_change(card, REG_TARC0, TARC0_REQUESTS, FIELD_PREP(TARC0_REQUESTS, 2));
 	}
 }
 
@@ -416,7 +208,7 @@ static void keep_clock(struct intel_nic *card)
 	config = FIELD_PREP(KMRN_REG, KMRN_K1_CONFIG) | (uint16_t)intel_read(card, REG_KMRNCTRLSTA);
 	intel_write(card, REG_KMRNCTRLSTA, config & ~(uint64_t)KMRN_K1_ENABLE);
 	time_busy_wait_ns(POLL_NS);
-	change(card, REG_FEXTNVM6, 0, FEXTNVM6_REQ_PLL_CLK);
+	pch_change(card, REG_FEXTNVM6, 0, FEXTNVM6_REQ_PLL_CLK);
 	intel_write(card, REG_KMRNCTRLSTA, config);
 	time_busy_wait_ns(KMRN_SETTLES_NS);
 }
@@ -426,26 +218,27 @@ static bool tune_phy(struct intel_nic *card, uint32_t speed_mbps, struct pch_tun
 {
 	uint16_t gap = 0;
 
-	if (part_of(card)->mac == PCH_SPT && !phy_read(card, PCH_PHY_POINTER_GAP, &gap, until_ns))
+	if (pch_part(card)->mac == PCH_SPT &&
+	    !pch_phy_read(card, PCH_PHY_POINTER_GAP, &gap, until_ns))
 		return false;
-	pch_tune(part_of(card), speed_mbps, gap, tuning);
-	return phy_change(card, PCH_PHY_PLL_GATE, tuning->pll_gate, until_ns) &&
-	       phy_change(card, PCH_PHY_POWER, tuning->power, until_ns) &&
-	       phy_change(card, PCH_PHY_POINTER_GAP, tuning->pointer_gap, until_ns);
+	pch_tune(pch_part(card), speed_mbps, gap, tuning);
+	return pch_phy_change(card, PCH_PHY_PLL_GATE, tuning->pll_gate, until_ns) &&
+	       pch_phy_change(card, PCH_PHY_POWER, tuning->power, until_ns) &&
+	       pch_phy_change(card, PCH_PHY_POINTER_GAP, tuning->pointer_gap, until_ns);
 }
 
 static void tune_mac(struct intel_nic *card, const struct pch_tuning *tuning)
 {
 	uint64_t k1_off = intel_read(card, REG_PCIEANACFG) & FEXTNVM6_K1_OFF;
 
-	change(card, REG_TIPG, TIPG_IPGT, tuning->ipg);
-	change(card, REG_FEXTNVM4, 0, FEXTNVM4_BEACON);
+	pch_change(card, REG_TIPG, TIPG_IPGT, tuning->ipg);
+	pch_change(card, REG_FEXTNVM4, 0, FEXTNVM4_BEACON);
 	if (tuning->has_k1_switch && tuning->keep_clock)
 		keep_clock(card);
 	else if (tuning->has_k1_switch)
-		change(card, REG_FEXTNVM6, FEXTNVM6_REQ_PLL_CLK, 0);
-	if (part_of(card)->mac == PCH_SPT)
-		change(card, REG_FEXTNVM6, FEXTNVM6_K1_OFF, k1_off);
+		pch_change(card, REG_FEXTNVM6, FEXTNVM6_REQ_PLL_CLK, 0);
+	if (pch_part(card)->mac == PCH_SPT)
+		pch_change(card, REG_FEXTNVM6, FEXTNVM6_K1_OFF, k1_off);
 }
 
 static enum hv_err tune_link(struct intel_nic *card, uint32_t speed_mbps)
@@ -454,12 +247,12 @@ static enum hv_err tune_link(struct intel_nic *card, uint32_t speed_mbps)
 	struct pch_tuning tuning;
 	bool is_done;
 
-	if (!take_phy(card, until_ns - RUN_NS / 2))
+	if (!pch_phy_take(card, until_ns - RUN_NS / 2))
 		return HV_EBUSY;
 	is_done = tune_phy(card, speed_mbps, &tuning, until_ns);
 	if (is_done)
 		tune_mac(card, &tuning);
-	give_phy(card);
+	pch_phy_give(card);
 	return is_done ? HV_OK : HV_EBUSY;
 }
 

@@ -112,6 +112,8 @@ static void load_desired(struct node *n)
 
 static void load_identity(struct node *n)
 {
+	static_assert((int)SLOT_IDENTITY == (int)CTL_STORE_KEPT, "it outlives the machine");
+
 	struct identity *kept = malloc(CTL_STORE_MAX);
 	size_t len = kept ? load(SLOT_IDENTITY, kept, CTL_STORE_MAX) : 0;
 
@@ -120,7 +122,9 @@ static void load_identity(struct node *n)
 	free(kept);
 	if (!identity_is_enrolled(&n->id))
 		return;
-	if (tls_set_identity(n->id.certificate, n->id.key, n->id.key_len) == HV_OK)
+	if (n->id.expires_ms != 0 && wall_ms() >= n->id.expires_ms)
+		node_drop_identity(n, "the stored certificate has expired");
+	else if (tls_set_identity(n->id.certificate, n->id.key, n->id.key_len) == HV_OK)
 		n->is_online = true;
 	else
 		node_drop_identity(n, "the stored certificate cannot be read");
@@ -149,6 +153,11 @@ static void close_connections(struct node *n)
 	client_close(&n->report_client);
 	client_close(&n->bulk_client);
 	client_close(&n->input_client);
+}
+
+void node_keep_key(const struct node *n)
+{
+	store(SLOT_IDENTITY, &n->id, sizeof(n->id));
 }
 
 void node_save_identity(struct node *n)

@@ -105,6 +105,10 @@ void node_work(struct node *n);
 /* node_accept_desired - a document that was checked becomes the desired state; json is stored */
 void node_accept_desired(struct node *n, const char *json, size_t len_bytes);
 
+/* node_keep_key - a key that nobody has approved yet: people compare its fingerprint, so it must
+ * stay */
+void node_keep_key(const struct node *n);
+
 /* node_save_identity, node_drop_identity - and what follows for the connections */
 void node_save_identity(struct node *n);
 void node_drop_identity(struct node *n, const char *why);

@@ -101,6 +101,17 @@ static bool needs_renewal(const struct node *n)
 	return n->is_online && n->id.renew_ms != 0 && wall_ms() >= n->id.renew_ms;
 }
 
+static bool make_key(struct node *n)
+{
+	if (identity_make(&n->id, entropy_random) != HV_OK) {
+		log_err("enrol", "no key can be made");
+		pace_fail(&n->enrol_pace);
+		return false;
+	}
+	node_keep_key(n);
+	return true;
+}
+
 bool task_enrol(struct node *n)
 {
 	struct client_request req = {.method = "POST",
@@ -114,11 +125,8 @@ bool task_enrol(struct node *n)
 	if ((n->is_online && !is_renewal) || !client_is_idle(&n->report_client) ||
 	    !pace_is_due(&n->enrol_pace))
 		return false;
-	if (n->id.key_len == 0 && identity_make(&n->id, entropy_random) != HV_OK) {
-		log_err("enrol", "no key can be made");
-		pace_fail(&n->enrol_pace);
+	if (n->id.key_len == 0 && !make_key(n))
 		return false;
-	}
 	if (!(is_renewal ? write_renew(n, &o) : write_enroll(n, &o))) {
 		log_err("enrol", "no request can be made");
 		pace_fail(&n->enrol_pace);

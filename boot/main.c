@@ -26,6 +26,7 @@
 #include "kernel/time.h"
 #include "kernel/time_hw.h"
 #include "net/uplink.h"
+#include "storage/node_kept.h"
 #include "storage/node_slots.h"
 #include "vmm/status_screen.h"
 #include "vmm/vmm.h"
@@ -175,6 +176,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	pci_init();
 	drivers_init();
 	node_slots_init();
+	node_kept_init();
 	net_uplink_init();
 	random_init();
 	can_run_guests = vmm_init();

@@ -55,6 +55,8 @@
 #define BOOT_DISK_MANIFEST_B_AT	  0x02000u
 #define BOOT_DISK_NODE_CONF_AT	  0x10000u /* node.conf, then zeros */
 #define BOOT_DISK_NODE_CONF_BYTES 0x10000u
+#define BOOT_DISK_KEPT_AT	  0x20000u /* two copies, see storage/kept.h */
+#define BOOT_DISK_KEPT_BYTES	  0x04000u /* of one copy */
 
 /*
  * Names in the environment block. The first five have values of a fixed length and stand first, in

@@ -334,6 +334,13 @@ const struct block_dev *node_slots_disk(void)
 	return node.dev;
 }
 
+struct block_dev *node_slots_config(uint64_t *at)
+{
+	if (node.dev)
+		*at = node.slots.places.config;
+	return node.dev;
+}
+
 /* ---- what can be asked ---- */
 
 static uint32_t trial_left_s(void)

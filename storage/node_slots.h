@@ -26,6 +26,9 @@ void node_slots_init(void);
 /* The disk with the slots; NULL when the node was booted from something else. */
 const struct block_dev *node_slots_disk(void);
 
+/* The same, and where its config partition begins, bytes; at is left alone without one. */
+struct block_dev *node_slots_config(uint64_t *at);
+
 /* All zero when there are none. */
 void node_slots_status(struct ctl_update_status *out);
 

@@ -207,7 +207,21 @@ static enum hv_err store_write(struct call *call)
 	kmem_free(control.store[slot].bytes);
 	control.store[slot].bytes = bytes;
 	control.store[slot].len = call->req->data_len;
+	if (slot == CTL_STORE_KEPT)
+		control.setup.ops->kept_write(bytes, call->req->data_len);
 	return HV_OK;
+}
+
+/* What the boot disk has kept, as if it had just been written. */
+static void load_kept(void)
+{
+	uint8_t *bytes = kmem_alloc(CTL_STORE_MAX);
+	uint32_t len = bytes ? control.setup.ops->kept_read(bytes, CTL_STORE_MAX) : 0;
+
+	control.store[CTL_STORE_KEPT].bytes = len > 0 ? bytes : NULL;
+	control.store[CTL_STORE_KEPT].len = len;
+	if (len == 0)
+		kmem_free(bytes);
 }
 
 /* For the screen: what a terminal would act on must not get there. */
@@ -376,6 +390,7 @@ void control_init(const struct control_setup *setup)
 	control.log_tokens = LOG_BURST;
 	control.log_refill_ns = setup->ops->now_ns();
 	setup->ops->random(control.boot_id, sizeof(control.boot_id));
+	load_kept();
 }
 
 void control_handle(void *ctx, const struct ctl_request *req, const void *data,

@@ -39,6 +39,8 @@ struct control_ops { /* each as the function of that name in vmm/vm.h, kernel/lo
 	uint32_t (*disks)(struct ctl_disk_info *out, uint32_t cap);
 	void (*node_power)(bool is_off); /* returns only in tests */
 
+	uint32_t (*kept_read)(void *out, uint32_t cap_bytes); /* storage/node_kept.h */
+	void (*kept_write)(const void *bytes, uint32_t len_bytes);
 	const uint8_t *(*update_key)(void); /* 65 bytes, who may sign releases; NULL: nobody */
 	void (*update_status)(struct ctl_update_status *out);
 	enum hv_err (*update_install)(const struct ctl_update_manifest *manifest,
@@ -82,7 +84,7 @@ bool control_read_key(const char *hex, uint8_t key[65]);
 
 #define CONTROL_VIEW_VMS 24u
 
-struct control_view { /* for the screen */
+struct control_view {		       /* for the screen */
 	struct ctl_agent_status agent; /* the last CTL_STATUS_WRITE, printable; or empty */
 	uint32_t nr_vms, nr_listed;
 	struct ctl_vm_info vms[CONTROL_VIEW_VMS]; /* the first of them */

@@ -36,6 +36,7 @@
 #define CTL_VMS_MAX	   256u
 #define CTL_IMAGES_MAX	   64u
 #define CTL_STORE_SLOTS	   8u
+#define CTL_STORE_KEPT	   0u	  /* the slot that the boot disk keeps, when it is not too large */
 #define CTL_STORE_MAX	   65536u /* bytes in one slot */
 
 /* The agent must send any request at least this often, or it is reset. */
@@ -50,7 +51,8 @@ enum ctl_command {
 	CTL_RANDOM = 6,	     /* arg0 bytes wanted, at most 256 → bytes */
 	CTL_STORE_READ = 7,  /* arg0 slot → bytes; HV_ENOENT when empty */
 	CTL_STORE_WRITE = 8, /* arg0 slot; bytes replace the slot's at once, none empty it. Survives
-				the agent's resets, not (yet) the machine's */
+				the agent's resets; CTL_STORE_KEPT also the machine's, where it
+				was booted from a disk with slots, once that has written it */
 	CTL_LOG_WRITE =
 		9, /* arg0 enum log_level; one line of text into the node's log, as "agent" */
 	CTL_NODE_POWER = 10, /* arg0: 0 reboot, 1 power off */

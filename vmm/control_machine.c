@@ -6,6 +6,7 @@
 #include "kernel/random.h"
 #include "kernel/time.h"
 #include "kernel/verify/verify.h"
+#include "storage/node_kept.h"
 #include "storage/node_slots.h"
 #include "vmm/agent_vm.h"
 #include "vmm/control.h"
@@ -64,6 +65,8 @@ const struct control_ops control_machine = {
 	.nics = node_nics_read,
 	.disks = node_disks_read,
 	.node_power = node_power,
+	.kept_read = node_kept_read,
+	.kept_write = node_kept_write,
 	.update_key = update_key,
 	.update_status = node_slots_status,
 	.update_install = node_slots_install,

@@ -11,6 +11,7 @@
 #include "vmm/console.h"
 #include "vmm/images.h"
 
+struct fake_kept fake_kept;
 struct fake_machine fake_machine;
 
 struct vm { /* this machine's own */
@@ -163,6 +164,22 @@ static uint32_t disks(struct ctl_disk_info *out, uint32_t cap)
 	return 1;
 }
 
+static uint32_t kept_read(void *out, uint32_t cap_bytes)
+{
+	if (fake_kept.len_bytes > cap_bytes)
+		abort();
+	memcpy(out, fake_kept.bytes, fake_kept.len_bytes);
+	return fake_kept.len_bytes;
+}
+
+static void kept_write(const void *bytes, uint32_t len_bytes)
+{
+	fake_kept.nr_writes++;
+	fake_kept.len_bytes = (uint32_t)MIN(len_bytes, sizeof(fake_kept.bytes));
+	if (len_bytes > 0)
+		memcpy(fake_kept.bytes, bytes, fake_kept.len_bytes);
+}
+
 static void node_power(bool is_off)
 {
 	fake_machine.nr_power++;
@@ -276,6 +293,8 @@ const struct control_ops fake_machine_ops = {
 	.node_info = node_info,
 	.nics = nics,
 	.disks = disks,
+	.kept_read = kept_read,
+	.kept_write = kept_write,
 	.node_power = node_power,
 	.update_key = update_key,
 	.update_status = update_status,
@@ -311,6 +330,7 @@ static void clean_up(void)
 {
 	static struct ctl_vm_info vms[CTL_VMS_MAX];
 	struct ctl_image_info images[CTL_IMAGES_MAX];
+	struct fake_kept kept = fake_kept; /* the memory goes, not what is on the disk */
 	struct ctl_reply reply;
 	uint32_t nr;
 
@@ -325,6 +345,7 @@ static void clean_up(void)
 		ASSERT(image_delete(images[i].handle) == HV_OK);
 	for (uint32_t slot = 0; slot < CTL_STORE_SLOTS; slot++)
 		fake_machine_ask(CTL_STORE_WRITE, slot, 0, NULL, 0, &reply, NULL, 0);
+	fake_kept = kept;
 }
 
 void fake_machine_reset(const void *config, uint64_t config_len, bool allows_test_faults)

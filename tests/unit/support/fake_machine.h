@@ -26,6 +26,13 @@ struct fake_machine {
 	uint64_t attempt;
 };
 
+/* What the boot disk has kept; outlives fake_machine_reset(), as a reboot. */
+struct fake_kept {
+	char bytes[64];
+	uint32_t len_bytes, nr_writes;
+};
+
+extern struct fake_kept fake_kept;
 extern struct fake_machine fake_machine;
 extern const struct control_ops fake_machine_ops;
 

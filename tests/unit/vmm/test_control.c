@@ -21,6 +21,7 @@ static struct ctl_vm_config vm;
 static int fresh(void **state)
 {
 	(void)state;
+	fake_kept = (struct fake_kept){.len_bytes = 0};
 	fake_machine_reset(config_file, sizeof(config_file) - 1, false);
 	memset(&vm, 0, sizeof(vm));
 	vm.uuid[0] = 1;
@@ -219,6 +220,26 @@ static void keeps_slots_whole(void **state)
 	assert_int_equal(ask(CTL_STORE_READ, 7, 0), HV_ENOENT);
 	assert_int_equal(ask(CTL_STORE_WRITE, 8, 0), HV_EINVAL);
 	assert_int_equal(ask(CTL_STORE_READ, UINT64_MAX, 0), HV_EINVAL);
+}
+
+static void keeps_one_slot_over_a_reboot(void **state)
+{
+	(void)state;
+	fake_kept.nr_writes = 0;
+	assert_int_equal(ask_with(CTL_STORE_WRITE, 1, 0, "memory", 6), HV_OK);
+	assert_int_equal(fake_kept.nr_writes, 0);
+	assert_int_equal(ask_with(CTL_STORE_WRITE, CTL_STORE_KEPT, 0, "identity", 8), HV_OK);
+	assert_int_equal(fake_kept.nr_writes, 1);
+
+	fake_machine_reset(NULL, 0, false);
+	assert_int_equal(ask(CTL_STORE_READ, 1, 0), HV_ENOENT);
+	assert_int_equal(ask(CTL_STORE_READ, CTL_STORE_KEPT, 0), HV_OK);
+	assert_int_equal(reply.data_len, 8);
+	assert_memory_equal(out, "identity", 8);
+
+	assert_int_equal(ask(CTL_STORE_WRITE, CTL_STORE_KEPT, 0), HV_OK);
+	fake_machine_reset(NULL, 0, false);
+	assert_int_equal(ask(CTL_STORE_READ, CTL_STORE_KEPT, 0), HV_ENOENT);
 }
 
 static void writes_the_agents_lines_made_harmless(void **state)
@@ -519,6 +540,7 @@ int main(void)
 		TEST(reads_the_configuration_in_pieces),
 		TEST(gives_random_bytes_in_small_portions),
 		TEST(keeps_slots_whole),
+		TEST(keeps_one_slot_over_a_reboot),
 		TEST(keeps_what_the_screen_shows_made_harmless),
 		TEST(writes_the_agents_lines_made_harmless),
 		TEST(limits_how_fast_the_agent_writes_to_the_log),

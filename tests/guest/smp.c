@@ -77,7 +77,7 @@ void guest_main(void)
 	for (uint32_t i = 0; i < 500; i++) {
 		wanted++;
 		apic_send(1, 0x50);
-		all = all && WAIT_FOR(nr_pongs == wanted, 100000);
+		all = all && WAIT_FOR(nr_pongs == wanted, 1000000);
 	}
 	EXPECT(all, "500 IPIs are answered by an IPI each");
 }

@@ -12,4 +12,4 @@ $(B)/guest-tests/%.bzimage: $(B)/guest-tests/tests/system/guests/%.o $(B)/guest-
 	        -o $(@:.bzimage=.sys.elf) $(filter %.o,$^) && objcopy -O binary $(@:.bzimage=.sys.elf) $@
 .SECONDARY: $(patsubst tests/system/guests/%.c,$(B)/guest-tests/tests/system/guests/%.o,$(system-guest-src)) $(B)/guest-tests/tests/system/guests/bzimage.o
 
-system: $(system-guests)
+system: $(system-guests) $(B)/billet.iso $(B)/billet.img

@@ -4,6 +4,7 @@
 
 Prints "ok - name" and "not ok - name".
 """
+import fcntl
 import os
 import re
 import signal
@@ -70,6 +71,8 @@ def leaves_nothing_running_when_terminated():
 
 def main():
     failed = 0
+    alone = open(REPO / "build/run.lock", "w")  # both engines' runs use build/run
+    fcntl.flock(alone, fcntl.LOCK_EX)
     for test in (leaves_nothing_running_when_interrupted, leaves_nothing_running_when_terminated, holds_every_step):
         name = "run: " + test.__name__.replace("_", " ")
         try:

@@ -89,6 +89,7 @@ def enrols_from_the_disk_that_billetctl_made(op):
     shown = op.site.wait(r"key fingerprint ([0-9a-f]{64})", 30)[1]
     op.run("node", "approve", row["id"], "--fingerprint", shown, "--name", "node1")
     until("the node reports", BOOT_S, lambda: op.json("node", "show", "node1")["state"] == "ready")
+    op.run("join-token", "rm", "node1")  # from here on the node has nothing but what its disk has kept
     node = until("its slot is known", 30, lambda: (n := op.json("node", "show", "node1"))["update"] and n)
     equal((node["update"]["state"], node["update"]["slot"]), ("none", "a"), "slot")
     disk = node["disks"][0]
@@ -113,6 +114,8 @@ def runs_a_release_and_keeps_it(op):
     codes = [e["code"] for e in op.site.controller.events()]
     equal((codes.count("node_update_ordered"), codes.count("node_updated")), (1, 1), "events")
     equal(len(op.json("node", "ls")), 1, "it is the same node as before")
+    enrolled = re.findall(r"enrol: this node is", op.site.serial())
+    equal(len(enrolled), 1, "how often it enrolled: its identity is on the disk")
 
 
 @tap.test

@@ -13,17 +13,21 @@ $(B)/bench/initrd.img: tests/bench/linux/init.S
 	$(Q)touch -d @0 $(@D)/tree/init
 	$(Q)cd $(@D)/tree && echo init | cpio --quiet --reproducible --owner=0:0 -o -H newc >../initrd.img
 
-# /init of Linux for the bench of disks.
+# The Linux beside which disks and network cards are measured, and its /init for each.
+$(B)/bench/peer/vmlinuz: tests/bench/linux/make-peer $(B)/guest/vmlinuz
+	$(call say,PEER,$(@D))tests/bench/linux/make-peer "$$(cat $(B)/guest/release)" $(@D)
+
 $(B)/bench/disks-init: tests/bench/linux/disks.c
 	$(call say,CC,$@)mkdir -p $(@D) && $(TOOL_CC) $(TOOL_FLAGS) -static -pthread -o $@ $<
 
-bench: $(B)/kernel-tests/disk_check.elf $(B)/bench/disks-init
-
-# The init that counts ticks for each frame; static, as it is alone there.
 $(B)/bench/nics-init: tests/bench/linux/nics.c
 	$(call say,CC,$@)mkdir -p $(@D) && $(TOOL_CC) $(TOOL_FLAGS) -static -o $@ $<
 
-bench: $(B)/bench/nics-init $(B)/kernel-tests/nics.elf
+# What each part needs, for all of them and for one of them: tests/bench/run PART.
+.PHONY: bench-needs
+bench-needs: $(B)/billet.elf $(B)/billet.iso $(B)/billetd $(B)/billetctl $(bench-guests) $(bench-linux)
+bench-needs: $(B)/bench/peer/vmlinuz $(B)/bench/disks-init $(B)/bench/nics-init
+bench-needs: $(B)/kernel-tests/disk_check.elf $(B)/kernel-tests/nics.elf
 
-bench: $(B)/billet.elf $(B)/billet.iso $(B)/billetd $(B)/billetctl $(bench-guests) $(bench-linux)
+bench: bench-needs
 	$(Q)tests/bench/run

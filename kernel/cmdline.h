@@ -7,14 +7,18 @@
  *   panic=reboot|halt|poweroff     what follows a panic; default reboot, after 5 s
  *   after-boot=check|poweroff|reboot|panic|assert|fault|write-text|run-data|overflow
  *                                  for tests: once the machine is up, end it in this way
- *   apicv=on|registers|off         how much of a guest's local APIC is left to the CPU, at most;
- * default on. Bochs wants registers: docs/hardware.md says why backstop=MS                    for
- * emulators: a guest's run ends after this long at most, in 1 to 1000 ms; default 0, never. Bochs
- * wants 2: docs/hardware.md says why guests=only                    no agent: run the guests among
- * the boot modules, then power off (vmm/module_guests.h) mitigations=auto|off|force     measures
- * against side channels: those that this CPU needs; none; for tests, all that it can
- * (kernel/mitigations.h); default auto smt=auto|on|off                start only one thread of each
- * core: where L1TF, MDS or TAA would let guests on one core read each other; never; always
+ *   apicv=on|registers|off         VT-x: how much of a guest's local APIC is left to the CPU, at
+ *                                  most; default on. Bochs wants registers: docs/hardware.md
+ *   avic=on|off                    AMD-V: leave a guest's local APIC to the CPU; default off, as no
+ *                                  emulator has AVIC, so that its code has never run
+ *   backstop=MS                    for emulators: a guest's run ends after this long at most, in 1
+ *                                  to 1000 ms; default 0, never. Bochs wants 2: docs/hardware.md
+ *   guests=only                    no agent: run the guests among the boot modules, then power off
+ *                                  (vmm/module_guests.h)
+ *   mitigations=auto|off|force     measures against side channels: those that this CPU needs; none;
+ *                                  for tests, all that it can (kernel/mitigations.h); default auto
+ *   smt=auto|on|off                start only one thread of each core: where L1TF, MDS or TAA would
+ *                                  let guests on one core read each other; never; always
  *   irqs=msix|msi|intx             the best way in which devices of this machine may interrupt, for
  * those whose messages do not arrive; default msix
  *   mtu=BYTES                      the largest packet on the node's networks, 1500 to 9000; default

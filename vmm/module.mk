@@ -58,9 +58,10 @@ pure-y += vmm/vmx/vmx_ctl.c vmm/vmx/vmx_decode.c
 FLAGS_vmm/vmx/vmx_fast := -fomit-frame-pointer -fno-stack-protector
 
 # AMD-V
-svm-pure := vmm/svm/svm_ctl.c vmm/svm/svm_asid.c vmm/svm/svm_decode.c vmm/svm/svm_insn.c vmm/svm/svm_check.c
+svm-pure := vmm/svm/svm_ctl.c vmm/svm/svm_asid.c vmm/svm/svm_decode.c vmm/svm/svm_insn.c vmm/svm/svm_check.c \
+        vmm/svm/svm_avic.c
 kernel-y += $(svm-pure) vmm/svm/svm.c vmm/svm/svm_vmcb.c vmm/svm/svm_state.c vmm/svm/svm_event.c \
-        vmm/svm/svm_fast.c vmm/svm/svm_enter.S
+        vmm/svm/svm_fast.c vmm/svm/svm_avic_hw.c vmm/svm/svm_enter.S
 pure-y += $(svm-pure)
 FLAGS_vmm/svm/svm_fast := -fomit-frame-pointer -fno-stack-protector
 

@@ -118,8 +118,8 @@ static const struct lapic_ops lapic_ops = {
 
 /* ---- interprocessor interrupts ---- */
 
-static bool is_addressed(const struct vcpu *vcpu, const struct vcpu *sender,
-			 const struct lapic_ipi *msg)
+bool vcpu_is_addressed(const struct vcpu *vcpu, const struct vcpu *sender,
+		       const struct lapic_ipi *msg)
 {
 	switch (msg->shorthand) {
 	case LAPIC_TO_SELF:
@@ -138,6 +138,8 @@ static void take_ipi(struct vcpu *vcpu, const struct lapic_ipi *msg)
 	switch (msg->delivery) {
 	case LAPIC_FIXED:
 	case LAPIC_LOWEST:
+		if (virt_caps.has_doorbell && !msg->is_level && virt->apicv_post(vcpu, msg->vector))
+			break;
 		if (lapic_post(vcpu->lapic, msg->vector, msg->is_level))
 			run_kick(vcpu);
 		break;
@@ -159,7 +161,7 @@ static void take_ipi(struct vcpu *vcpu, const struct lapic_ipi *msg)
 void vcpu_send_ipi(struct vm *vm, struct vcpu *sender, const struct lapic_ipi *msg)
 {
 	for (uint32_t i = 0; i < vm->nr_vcpus; i++) {
-		if (!is_addressed(vm->vcpus[i], sender, msg))
+		if (!vcpu_is_addressed(vm->vcpus[i], sender, msg))
 			continue;
 		take_ipi(vm->vcpus[i], msg);
 		if (msg->delivery == LAPIC_LOWEST)
@@ -187,6 +189,7 @@ enum hv_err vcpu_create(struct vm *vm, uint32_t index, struct vcpu **out)
 		return HV_ENOMEM;
 	vcpu->vm = vm;
 	vcpu->index = index;
+	vcpu->has_apicv = virt_caps.has_apicv;
 	timer_init(&vcpu->lapic_timer, lapic_timer_fire);
 	vcpu->lapic = kmem_alloc(sizeof(*vcpu->lapic));
 	if (!vcpu->lapic)
@@ -388,11 +391,15 @@ static void sync_lapic(struct vcpu *vcpu)
 
 	if (!lapic_has_posted(vcpu->lapic))
 		return;
-	if (lapic_sync(vcpu->lapic) && virt_caps.has_apicv) {
+	if (virt_caps.has_doorbell) { /* then the CPU reads IRR and TMR where they are */
+		(void)lapic_sync_shared(vcpu->lapic);
+		return;
+	}
+	if (lapic_sync(vcpu->lapic) && vcpu->has_apicv) {
 		lapic_eoi_exits(vcpu->lapic, vectors);
 		virt->apicv_eoi_exits(vcpu, vectors);
 	}
-	if (virt_caps.has_apicv)
+	if (vcpu->has_apicv)
 		virt->apicv_rvi(vcpu, lapic_rvi(vcpu->lapic), lapic_svi(vcpu->lapic));
 }
 
@@ -408,7 +415,7 @@ static void deliver_nmi(struct vcpu *vcpu)
 static void deliver_irq(struct vcpu *vcpu)
 {
 	/* With APICv the CPU delivers what the LAPIC has; the PIC's are always ours. */
-	int vector = virt_caps.has_apicv ? -1 : lapic_pending(vcpu->lapic);
+	int vector = vcpu->has_apicv ? -1 : lapic_pending(vcpu->lapic);
 	bool is_extint = vector < 0 && has_extint(vcpu);
 
 	if (vector >= 0 || is_extint) {
@@ -424,7 +431,7 @@ static void deliver_irq(struct vcpu *vcpu)
 			     (struct guest_event){.kind = EVENT_IRQ, .vector = (uint8_t)vector});
 	}
 	virt->want_window(vcpu, EVENT_IRQ, false);
-	if (!virt_caps.has_apicv)
+	if (!vcpu->has_apicv)
 		virt->tpr_threshold(vcpu, lapic_tpr_threshold(vcpu->lapic));
 }
 

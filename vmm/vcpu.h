@@ -43,6 +43,10 @@ void vcpu_apic_mode_changed(struct vcpu *vcpu);
 
 uint64_t vcpu_guest_tsc(const struct vcpu *vcpu); /* any CPU */
 
+/* vcpu_is_addressed - whether a message is for this vCPU; sender NULL: a device. Any CPU. */
+bool vcpu_is_addressed(const struct vcpu *vcpu, const struct vcpu *sender,
+		       const struct lapic_ipi *msg);
+
 /* vcpu_send_ipi - to every vCPU of the VM that the message is for; sender NULL: a device. Any CPU.
  */
 void vcpu_send_ipi(struct vm *vm, struct vcpu *sender, const struct lapic_ipi *msg);

@@ -162,8 +162,9 @@ struct guest_event {
 
 /* What the backend can leave to the CPU; fixed at boot. */
 struct virt_caps {
-	bool has_apicv; /* register virtualisation and interrupt delivery: EOI does not exit */
-	bool has_1g;	/* 1 GiB nested pages */
+	bool has_apicv;	   /* register virtualisation and interrupt delivery: EOI does not exit */
+	bool has_1g;	   /* 1 GiB nested pages */
+	bool has_doorbell; /* other CPUs set requests in a vCPU's register page: apicv_post */
 	uint8_t gpa_bits;
 	uint64_t cr4_guest_owned; /* bits of CR4 that a guest may change; MCE is not among them */
 	char features[160];	  /* words for the boot log and the node's report */
@@ -211,10 +212,13 @@ struct virt_ops {
 		       struct guest_event event); /* can_take() said yes, or an exception */
 	void (*want_window)(struct vcpu *vcpu, enum guest_event_kind kind, bool want);
 
-	/* Interrupt delivery by the CPU (has_apicv); else unused. */
+	/* Interrupt delivery by the CPU (vcpu->has_apicv); else unused. */
 	void (*apicv_rvi)(struct vcpu *vcpu, int rvi,
 			  int svi); /* highest requesting and in-service, -1: none */
 	void (*apicv_eoi_exits)(struct vcpu *vcpu, const uint64_t vectors[4]);
+	/* An edge-triggered interrupt from any CPU, without an exit where the vCPU runs
+	 * (has_doorbell; else unused). False: post it. */
+	bool (*apicv_post)(struct vcpu *vcpu, uint8_t vector);
 	/* After APIC mode changed (disabled, xAPIC, x2APIC). */
 	void (*apic_mode)(struct vcpu *vcpu, bool is_enabled, bool is_x2apic);
 	void (*tpr_threshold)(struct vcpu *vcpu,

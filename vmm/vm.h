@@ -68,7 +68,8 @@ struct vcpu {
 	bool yields;	     /* waits in a loop, maybe for another vCPU of this CPU */
 	bool waits_for_sipi; /* after INIT */
 	bool wants_nmi;
-	uint64_t xcr0, xss;		    /* the guest's */
+	bool has_apicv;	    /* its CPU delivers what its LAPIC has. AVIC: goes on and off, atomic */
+	uint64_t xcr0, xss; /* the guest's */
 	uint64_t msr_store[VCPU_MSR_STORE]; /* values of MSRs that are kept and not more (vmm/msr.h)
 					     */
 	void *xsave; /* FPU state while another vCPU has the CPU; XSAVE's standard form */

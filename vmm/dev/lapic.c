@@ -148,7 +148,26 @@ static bool take_requests(struct lapic *l, uint32_t reg, uint32_t requests, uint
 	return tmr != old_tmr;
 }
 
-bool lapic_sync(struct lapic *l)
+/* The register page is little-endian, as every CPU that has such a page is. */
+static uint32_t *shared_reg(const struct lapic *l, uint32_t offset)
+{
+	return (uint32_t *)(void *)(l->page + offset);
+}
+
+/* TMR first: once IRR says so, another CPU may already deliver it. */
+static bool take_requests_shared(struct lapic *l, uint32_t reg, uint32_t requests, uint32_t level)
+{
+	uint32_t old_tmr = reg_get(l, LAPIC_TMR + reg * 16);
+	uint32_t tmr = (old_tmr & ~requests) | (level & requests);
+
+	reg_set(l, LAPIC_TMR + reg * 16, tmr);
+	__atomic_or_fetch(shared_reg(l, LAPIC_IRR + reg * 16), requests, __ATOMIC_SEQ_CST);
+	return tmr != old_tmr;
+}
+
+typedef bool take_fn(struct lapic *l, uint32_t reg, uint32_t requests, uint32_t level);
+
+static inline __attribute__((always_inline)) bool sync(struct lapic *l, take_fn *take)
 {
 	bool has_tmr_changed = false;
 
@@ -163,11 +182,21 @@ bool lapic_sync(struct lapic *l)
 			continue;
 		requests = __atomic_exchange_n(&l->posted.requests[i], 0, __ATOMIC_ACQ_REL);
 		level = __atomic_load_n(&l->posted.level[i], __ATOMIC_RELAXED);
-		has_tmr_changed |= take_requests(l, i * 2, (uint32_t)requests, (uint32_t)level);
-		has_tmr_changed |= take_requests(l, i * 2 + 1, (uint32_t)(requests >> 32),
-						 (uint32_t)(level >> 32));
+		has_tmr_changed |= take(l, i * 2, (uint32_t)requests, (uint32_t)level);
+		has_tmr_changed |=
+			take(l, i * 2 + 1, (uint32_t)(requests >> 32), (uint32_t)(level >> 32));
 	}
 	return has_tmr_changed;
+}
+
+bool lapic_sync(struct lapic *l)
+{
+	return sync(l, take_requests);
+}
+
+bool lapic_sync_shared(struct lapic *l)
+{
+	return sync(l, take_requests_shared);
 }
 
 /* [SDM] "Task and Processor Priorities": the class below which nothing gets through. */
@@ -287,6 +316,18 @@ bool lapic_post(struct lapic *l, uint8_t vector, bool is_level)
 	/* The request is seen before ON is: lapic_sync() clears ON, then reads the requests. */
 	__atomic_or_fetch(&l->posted.requests[vector / 64], bit, __ATOMIC_RELEASE);
 	return !(__atomic_fetch_or(&l->posted.control, PID_ON, __ATOMIC_SEQ_CST) & PID_ON);
+}
+
+bool lapic_request(struct lapic *l, uint8_t vector)
+{
+	uint32_t bit = 1u << (vector % 32);
+
+	if (!is_listening(l) || vector < VECTOR_MIN)
+		return false;
+	if (__atomic_load_n(shared_reg(l, vector_reg(LAPIC_TMR, vector)), __ATOMIC_RELAXED) & bit)
+		return false;
+	__atomic_or_fetch(shared_reg(l, vector_reg(LAPIC_IRR, vector)), bit, __ATOMIC_SEQ_CST);
+	return true;
 }
 
 /* [SDM] "Logical Destination Mode": flat or cluster, as DFR says. */

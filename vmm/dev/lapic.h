@@ -6,9 +6,9 @@
  * because with APIC virtualisation the CPU reads and writes that page itself. What is not there
  * (the posted requests, the timer's deadline) is beside it in plain fields. Pure.
  *
- * Two halves. Everything but lapic_post(), lapic_has_posted() and lapic_matches() belongs to the
- * vCPU: call it on the CPU that the vCPU is loaded on, or while it cannot run. Those three are for
- * any CPU without a lock: they touch atomics and single words only.
+ * Two halves. Everything but lapic_post(), lapic_request(), lapic_has_posted() and lapic_matches()
+ * belongs to the vCPU: call it on the CPU that the vCPU is loaded on, or while it cannot run. Those
+ * four are for any CPU without a lock: they touch atomics and single words only.
  *
  * Without APICv, the way of an interrupt is lapic_post → lapic_sync → lapic_pending → (entry can
  * take it) lapic_accept → guest's EOI. With it: lapic_post → lapic_sync → lapic_rvi into the VMCS,
@@ -177,6 +177,8 @@ void lapic_set_cr8(struct lapic *l, uint8_t cr8);
 
 /* lapic_sync - take in what was posted; true when lapic_eoi_exits() has a new answer */
 bool lapic_sync(struct lapic *l);
+/* lapic_sync_shared - the same where other CPUs may set bits of IRR meanwhile (AVIC) */
+bool lapic_sync_shared(struct lapic *l);
 /* Highest requested vector that the priorities let through, or -1. */
 int lapic_pending(const struct lapic *l);
 /* The CPU took it: from requested to in service. */
@@ -205,6 +207,13 @@ void lapic_timer_fired(struct lapic *l, uint64_t now_tsc);
  */
 bool lapic_post(struct lapic *l, uint8_t vector, bool is_level);
 bool lapic_has_posted(const struct lapic *l);
+/*
+ * lapic_request - set a vector in IRR itself, for a CPU that looks there by itself (AVIC)
+ *
+ * False: nothing was done, post it. So it is with vectors that none may have, and with one whose
+ * last interrupt was level-triggered, as TMR is changed by lapic_sync() only.
+ */
+MUST_CHECK bool lapic_request(struct lapic *l, uint8_t vector);
 /* lapic_matches - whether a message with this destination (no shorthand) is for this APIC */
 bool lapic_matches(const struct lapic *l, bool is_logical, uint32_t dest, bool src_is_x2apic);
 

@@ -6,6 +6,7 @@
  */
 #include "vmm/svm/svm.h"
 
+#include "kernel/cmdline.h"
 #include "kernel/cpu.h"
 #include "kernel/cpu_hw.h"
 #include "kernel/idt.h"
@@ -39,6 +40,7 @@ static svm_enter_fn *svm_enter; /* fixed after probing */
 
 static void read_capabilities(struct svm_cap *cap)
 {
+	static const char *const words[] = {"off", "on"};
 	struct cpuid_regs leaf7 = cpuid_if_present(7, 0), svm = cpuid_if_present(0x8000000au, 0);
 
 	*cap = (struct svm_cap){
@@ -48,6 +50,7 @@ static void read_capabilities(struct svm_cap *cap)
 		.ext1_edx = cpuid_if_present(0x80000001u, 0).edx,
 		.svm_ebx = svm.ebx,
 		.svm_edx = svm.edx,
+		.wants_avic = cmdline_choose("avic", words, ARRAY_SIZE(words), 0) == 1,
 	};
 }
 
@@ -106,9 +109,14 @@ static enum hv_err svm_probe(struct virt_caps *caps)
 		return err;
 	}
 	svm_enter = mitigations.measures & MEASURES_AT_ENTRY ? svm_enter_guarded : svm_enter_plain;
+	if (svm_ctl.has_avic) {
+		svm_avic_init(svm_enter);
+		svm_enter = svm_avic_enter;
+	}
 	if (mitigations.measures & BIT(MEASURE_AUTO_IBRS))
 		svm_efer_hidden |= EFER_AIBRSE;
-	caps->has_apicv = false;
+	caps->has_apicv = false; /* AVIC is each vCPU's own matter */
+	caps->has_doorbell = svm_ctl.has_avic;
 	caps->cr4_guest_owned = svm_ctl.cr4_offered & ~CR4_MCE;
 	caps->has_1g = svm_ctl.has_1g;
 	caps->gpa_bits =
@@ -146,20 +154,20 @@ free_svm:
 	return HV_ENOMEM;
 }
 
-/* All that a VM's vCPUs share is the same for all VMs, but the nested tables. */
+/* All that a VM's vCPUs share is the same for all VMs, but the nested tables and AVIC's. */
 static enum hv_err svm_vm_init(struct vm *vm)
 {
-	(void)vm;
-	return HV_OK;
+	return svm_ctl.has_avic ? svm_avic_vm_init(vm) : HV_OK;
 }
 
 static void svm_vm_destroy(struct vm *vm)
 {
-	(void)vm;
+	if (svm_ctl.has_avic)
+		svm_avic_vm_destroy(vm);
 }
 
 /* The LAPIC's page is no memory in any mode, so its accesses are emulated whenever they are its
- * own. */
+ * own; but where AVIC is on, which looks at the mode before each entry. */
 static void svm_apic_mode(struct vcpu *vcpu, bool is_enabled, bool is_x2apic)
 {
 	(void)vcpu;
@@ -314,6 +322,17 @@ static void decode_entry_failure(struct vcpu *vcpu, struct vm_exit *exit)
 		exit->failed.why);
 }
 
+static void decode_avic(struct vcpu *vcpu, struct vm_exit *exit)
+{
+	const struct vmcb_control *c = &vmcb_of(vcpu)->control;
+
+	if (c->exit_code == VMEXIT_AVIC_INCOMPLETE_IPI)
+		svm_avic_finish_ipi(vcpu, exit);
+	else
+		svm_avic_decode_access(c->exit_info_1, c->exit_info_2, lapic_svi(vcpu->lapic),
+				       exit);
+}
+
 /* The exits that are more than their code. */
 static void decode_details(struct vcpu *vcpu, struct vm_exit *exit)
 {
@@ -368,6 +387,8 @@ static void decode_details(struct vcpu *vcpu, struct vm_exit *exit)
 		decode_entry_failure(vcpu, exit);
 		return;
 	default:
+		if (exit->kind == EXIT_APIC_WRITE)
+			decode_avic(vcpu, exit);
 		return;
 	}
 	if (exit->kind != EXIT_NONE && !find_length(vcpu, exit))
@@ -469,6 +490,7 @@ const struct virt_ops svm_ops = {
 	.inject = svm_inject,
 	.want_window = svm_want_window,
 	.apic_mode = svm_apic_mode,
+	.apicv_post = svm_apicv_post,
 	.tpr_threshold = svm_tpr_threshold,
 	.tsc_offset = svm_tsc_offset,
 	.dump = svm_dump,

@@ -8,11 +8,13 @@
  *   svm_decode.c  from exit words to struct vm_exit   pure
  *   svm_insn.c    lengths of exiting instructions     pure
  *   svm_check.c   which word made an entry fail       pure
+ *   svm_avic.c    AVIC's tables and exits             pure
  *   svm.c         probing, turning on, entering, leaving
  *   svm_vmcb.c    a VMCB's life: first values, reset, onto a CPU and off it
  *   svm_state.c   the guest's registers, segments, MSRs
  *   svm_event.c   events, windows, and when an NMI handler has returned
  *   svm_fast.c    exits that are carried out on the spot
+ *   svm_avic_hw.c AVIC on and off, its exits, the doorbell
  *   svm_enter.S   the instructions around VMRUN
  *
  * Where a guest's registers are while it does not run: RAX and the others but RSP in vcpu->gpr, the
@@ -23,6 +25,7 @@
 
 #include "kernel/memory.h"
 #include "vmm/svm/svm_asid.h"
+#include "vmm/svm/svm_avic.h"
 #include "vmm/svm/svm_ctl.h"
 #include "vmm/svm/svm_insn.h"
 #include "vmm/svm/vmcb.h"
@@ -52,6 +55,10 @@ struct svm_vcpu {
 	uint64_t iret_rip;
 
 	uint64_t tsc_aux, dr[4]; /* while another vCPU has the CPU */
+
+	/* AVIC, which is on where vcpu->has_apicv is set */
+	uint32_t running_on;		    /* atomic: that CPU's APIC ID, or AVIC_NOT_RUNNING */
+	struct svm_avic_member avic_member; /* as the logical table knows it; under vm->lock */
 };
 
 #define RFLAGS_TF BIT(8) /* single-step */
@@ -122,5 +129,21 @@ enum svm_fast svm_exit_fast(struct vcpu *vcpu);
 /* svm_enter.S: with and without the measures against side channels */
 typedef enum svm_fast svm_enter_fn(struct vcpu *vcpu, hpa_t guest_vmcb, hpa_t host_vmcb);
 svm_enter_fn svm_enter_plain, svm_enter_guarded;
+
+/*
+ * svm_avic_hw.c, called only where svm_ctl.has_avic is set
+ *
+ * svm_avic_enter enters by the function given to svm_avic_init. What a VM's vCPUs share is made and
+ * ends with the VM.
+ */
+#define AVIC_NOT_RUNNING 0xffffffffu
+void svm_avic_init(svm_enter_fn *enter);
+svm_enter_fn svm_avic_enter;
+MUST_CHECK enum hv_err svm_avic_vm_init(struct vm *vm);
+void svm_avic_vm_destroy(struct vm *vm);
+void svm_avic_vcpu_init(struct vcpu *vcpu);
+void svm_avic_vcpu_reset(struct vcpu *vcpu);
+void svm_avic_finish_ipi(struct vcpu *vcpu, struct vm_exit *exit);
+bool svm_apicv_post(struct vcpu *vcpu, uint8_t vector);
 
 #endif

@@ -60,6 +60,10 @@ static const char *check_controls(const struct vmcb_control *c, uint8_t phys_bit
 		return "the injected event does not exist";
 	if ((c->nested_ctl & NESTED_CTL_NP_ENABLE) && c->n_cr3 >= end)
 		return "N_CR3 lies beyond physical memory";
+	if ((c->vintr & VINTR_AVIC_ENABLE) &&
+	    (!(c->nested_ctl & NESTED_CTL_NP_ENABLE) || c->avic_backing_page >= end ||
+	     c->avic_logical_table >= end || c->avic_physical_table >= end))
+		return "AVIC without nested paging, or a page of it lies beyond physical memory";
 	return NULL;
 }
 

@@ -5,10 +5,9 @@
  *
  * Not used, though CPUs have it: virtual VMLOAD and VMSAVE and virtual GIF let a guest run guests
  * of its own, which ours get #UD for; the TSC's rate is the host's in every guest, so there is
- * nothing to scale; guests cannot reach SPEC_CTRL, so there is no value of theirs to virtualise;
- * AVIC would be a third way of interrupts, and the LAPIC's model serves as it does on every CPU
- * without APIC virtualisation. VMCB clean bits are kept on every CPU; one that does not know them
- * ignores them.
+ * nothing to scale; guests cannot reach SPEC_CTRL, so there is no value of theirs to virtualise.
+ * AVIC is used when it is asked for; x2AVIC is not. VMCB clean bits are kept on every CPU; one that
+ * does not know them ignores them.
  */
 #include "vmm/svm/svm_ctl.h"
 
@@ -35,6 +34,7 @@
 enum need {
 	MUST,  /* no guests without it */
 	LIKES, /* used when there */
+	ASKED, /* used when there and asked for */
 };
 
 static const struct {
@@ -51,6 +51,7 @@ static const struct {
 	{SVM_FEATURE_LBR_VIRT, LIKES, "LBR virtualization", "lbr-virt"},
 	{SVM_FEATURE_PAUSE_FILTER, LIKES, "PAUSE intercept filter", "pause-filter"},
 	{SVM_FEATURE_HOST_MCE_OVERRIDE, LIKES, "host MCE override", "host-mce"},
+	{SVM_FEATURE_AVIC, ASKED, "AVIC", "avic"},
 };
 
 static const struct {
@@ -106,6 +107,8 @@ enum hv_err svm_ctl_choose(const struct svm_cap *cap, struct svm_ctl *out, char 
 	if (missing_cap > 0)
 		missing[0] = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].need == ASKED && !cap->wants_avic)
+			continue;
 		if (cap->svm_edx & rows[i].bit)
 			text_add(&has, " ", rows[i].feature);
 		else if (rows[i].need == MUST)
@@ -128,6 +131,7 @@ enum hv_err svm_ctl_choose(const struct svm_cap *cap, struct svm_ctl *out, char 
 		.has_flush_by_asid = cap->svm_edx & SVM_FEATURE_FLUSH_BY_ASID,
 		.has_host_mce = cap->svm_edx & SVM_FEATURE_HOST_MCE_OVERRIDE,
 		.has_1g = cap->ext1_edx & EXT1_EDX_1G,
+		.has_avic = cap->wants_avic && (cap->svm_edx & SVM_FEATURE_AVIC),
 	};
 	if (cap->svm_edx & SVM_FEATURE_PAUSE_FILTER) {
 		out->misc1 |= INTERCEPT_PAUSE;

@@ -15,6 +15,7 @@ struct svm_cap { /* as CPUID gave them, 0 for a leaf that is not there */
 	uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx;
 	uint32_t ext1_edx;	   /* leaf 80000001h */
 	uint32_t svm_ebx, svm_edx; /* leaf 8000000ah: number of ASIDs, features */
+	bool wants_avic;	   /* not of CPUID: the command line's avic=on */
 };
 
 struct svm_ctl {
@@ -23,7 +24,7 @@ struct svm_ctl {
 	uint64_t cr4_offered;  /* what a guest may have of CR4 */
 	uint16_t pause_filter_count, pause_filter_threshold;
 	bool has_nrip_save, has_decode_assists, has_lbr_virt, has_flush_by_asid, has_host_mce,
-		has_1g;
+		has_1g, has_avic;
 };
 
 /*

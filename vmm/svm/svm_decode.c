@@ -44,6 +44,17 @@ static const uint8_t kinds[] = {
 	[VMEXIT_RDPRU] = EXIT_UNDEFINED,
 };
 
+static enum exit_kind decode_avic(uint64_t exit_code)
+{
+	switch (exit_code) {
+	case VMEXIT_AVIC_INCOMPLETE_IPI:
+	case VMEXIT_AVIC_NOACCEL:
+		return EXIT_APIC_WRITE;
+	default:
+		return EXIT_UNKNOWN;
+	}
+}
+
 enum exit_kind svm_decode_code(uint64_t exit_code)
 {
 	if (exit_code == VMEXIT_NPF)
@@ -51,7 +62,7 @@ enum exit_kind svm_decode_code(uint64_t exit_code)
 	if (exit_code == VMEXIT_INVALID)
 		return EXIT_ENTRY_FAILED;
 	if (exit_code >= ARRAY_SIZE(kinds) || kinds[exit_code] == EXIT_NONE)
-		return EXIT_UNKNOWN;
+		return decode_avic(exit_code);
 	return kinds[exit_code] == HERE ? EXIT_NONE : kinds[exit_code];
 }
 

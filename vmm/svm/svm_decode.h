@@ -12,8 +12,8 @@
 /*
  * svm_decode_code - kind of exit for an exit code
  *
- * Codes with more than one meaning (MSR accesses: read) are refined by the caller; EXIT_NONE is for
- * what is dealt with between host and CPU. Unknown ones are EXIT_UNKNOWN.
+ * Codes with more than one meaning (MSR accesses: read; AVIC: writes) are refined by the caller;
+ * EXIT_NONE is for what is dealt with between host and CPU. Unknown ones are EXIT_UNKNOWN.
  */
 enum exit_kind svm_decode_code(uint64_t exit_code);
 

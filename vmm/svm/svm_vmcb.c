@@ -80,6 +80,8 @@ enum hv_err svm_vcpu_init(struct vcpu *vcpu)
 	svm->vmcb = hva_of(svm->vmcb_hpa);
 	vcpu->arch = svm;
 	fill_controls(vcpu);
+	if (svm_ctl.has_avic)
+		svm_avic_vcpu_init(vcpu);
 	return HV_OK;
 }
 
@@ -136,6 +138,8 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 	vmcb->control.lbr_ctl = 0;
 	vmcb->control.interrupt_shadow = 0;
 	svm_events_reset(svm);
+	if (svm_ctl.has_avic)
+		svm_avic_vcpu_reset(vcpu);
 	svm_flush(vmcb);
 	vmcb->control.clean = 0;
 }

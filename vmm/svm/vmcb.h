@@ -67,6 +67,8 @@ enum { TLB_CONTROL_NOTHING = 0, TLB_CONTROL_FLUSH_ALL = 1, TLB_CONTROL_FLUSH_ASI
 #define VINTR_V_INTR_MASKING                                                                       \
 	BIT(24) /* the host's RFLAGS.IF rules physical interrupts, V_TPR is CR8 */
 
+#define VINTR_AVIC_ENABLE BIT(31) /* V_IRQ is ignored then */
+
 #define INTERRUPT_SHADOW BIT(0)
 
 #define NESTED_CTL_NP_ENABLE BIT(0)
@@ -92,7 +94,7 @@ enum { EVENT_TYPE_INTR = 0, EVENT_TYPE_NMI = 2, EVENT_TYPE_EXCEPTION = 3, EVENT_
 #define CLEAN_SEG  BIT(8) /* CS, DS, SS, ES, CPL */
 #define CLEAN_CR2  BIT(9)
 #define CLEAN_LBR  BIT(10) /* DBGCTL and the last-branch registers */
-#define CLEAN_ALL  0x7ffu
+#define CLEAN_ALL  0x7ffu  /* but AVIC's bit 11: its addresses are read at each entry */
 
 /* ---- layout ---- */
 
@@ -108,14 +110,19 @@ struct vmcb_control {
 	uint64_t interrupt_shadow;
 	uint64_t exit_code, exit_info_1, exit_info_2, exit_int_info;
 	uint64_t nested_ctl;
-	uint8_t reserved_98[0xa8 - 0x98];
+	uint64_t avic_apic_bar; /* guest-physical */
+	uint64_t reserved_a0;
 	uint64_t event_inj;
 	uint64_t n_cr3;
 	uint64_t lbr_ctl;
 	uint32_t clean, reserved_c4;
 	uint64_t n_rip; /* next instruction, with NRIP save */
 	uint8_t nr_insn_bytes, insn_bytes[15];
-	uint8_t reserved_e0[0x400 - 0xe0];
+	uint64_t avic_backing_page;
+	uint64_t reserved_e8;
+	uint64_t avic_logical_table;
+	uint64_t avic_physical_table; /* with the highest index in 7:0 */
+	uint8_t reserved_100[0x400 - 0x100];
 };
 
 struct vmcb_seg {
@@ -161,11 +168,15 @@ VMCB_AT(control.asid, 0x058);
 VMCB_AT(control.vintr, 0x060);
 VMCB_AT(control.exit_code, 0x070);
 VMCB_AT(control.nested_ctl, 0x090);
+VMCB_AT(control.avic_apic_bar, 0x098);
 VMCB_AT(control.event_inj, 0x0a8);
 VMCB_AT(control.lbr_ctl, 0x0b8);
 VMCB_AT(control.clean, 0x0c0);
 VMCB_AT(control.n_rip, 0x0c8);
 VMCB_AT(control.nr_insn_bytes, 0x0d0);
+VMCB_AT(control.avic_backing_page, 0x0e0);
+VMCB_AT(control.avic_logical_table, 0x0f0);
+VMCB_AT(control.avic_physical_table, 0x0f8);
 VMCB_AT(save.es, 0x400);
 VMCB_AT(save.gdtr, 0x460);
 VMCB_AT(save.tr, 0x490);
@@ -221,6 +232,9 @@ static_assert(sizeof(struct vmcb) == 4096, "[APM] a VMCB is one page");
 #define VMEXIT_NPF	     0x400ull
 #define VMEXIT_INVALID	     (~0ull) /* the guest's state or a control was refused */
 
+#define VMEXIT_AVIC_INCOMPLETE_IPI 0x401ull
+#define VMEXIT_AVIC_NOACCEL	   0x402ull
+
 /* exit_info_1 of VMEXIT_IOIO; exit_info_2 is the next RIP */
 #define IOIO_IN	  BIT(0)
 #define IOIO_STR  BIT(2)
@@ -238,6 +252,21 @@ static_assert(sizeof(struct vmcb) == 4096, "[APM] a VMCB is one page");
 #define NPF_WRITE BIT(1)
 #define NPF_FETCH BIT(4)
 
+/* exit_info_2 of VMEXIT_AVIC_INCOMPLETE_IPI; exit_info_1 is ICR */
+#define AVIC_IPI_WHY 0xffffffff00000000ull
+enum {
+	AVIC_IPI_INVALID_TYPE = 0,
+	AVIC_IPI_NOT_RUNNING = 1,
+	AVIC_IPI_INVALID_TARGET = 2,
+	AVIC_IPI_INVALID_BACKING_PAGE = 3,
+	AVIC_IPI_INVALID_VECTOR = 4,
+};
+
+/* exit_info_1 and, of EOI, exit_info_2 of VMEXIT_AVIC_NOACCEL */
+#define AVIC_ACCESS_OFFSET 0x00000ff0ull
+#define AVIC_ACCESS_WRITE  BIT(32)
+#define AVIC_ACCESS_VECTOR 0x000000ffull
+
 /* ---- MSRs ---- */
 
 #define MSR_VM_CR	0xc0010114u
@@ -246,6 +275,8 @@ static_assert(sizeof(struct vmcb) == 4096, "[APM] a VMCB is one page");
 #define MSR_VM_HSAVE_PA 0xc0010117u
 #define EFER_SVME	BIT(12)
 #define EFER_AIBRSE	BIT(21) /* Automatic IBRS; every guest's, whether it asks or not */
+
+#define MSR_AVIC_DOORBELL 0xc001011bu /* write an APIC ID: that CPU's guest looks at its IRR */
 
 /* CPUID 8000000Ah EDX, [APM] "SVM Feature Identification" */
 #define SVM_FEATURE_NP		      BIT(0)
@@ -257,6 +288,7 @@ static_assert(sizeof(struct vmcb) == 4096, "[APM] a VMCB is one page");
 #define SVM_FEATURE_DECODE_ASSISTS    BIT(7)
 #define SVM_FEATURE_PAUSE_FILTER      BIT(10)
 #define SVM_FEATURE_PAUSE_THRESHOLD   BIT(12)
+#define SVM_FEATURE_AVIC	      BIT(13)
 #define SVM_FEATURE_HOST_MCE_OVERRIDE BIT(23)
 
 #endif

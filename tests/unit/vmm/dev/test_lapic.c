@@ -372,6 +372,40 @@ static void holds_back_what_tpr_covers(void **state)
 	assert_int_equal(lapic_tpr_threshold(&f->l), 0);
 }
 
+/* As AVIC has it: the CPU sets bits of IRR itself. */
+static void takes_requests_in_beside_others(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t exits[4];
+
+	assert_true(lapic_request(&f->l, 0x62));
+	(void)lapic_post(&f->l, 0x61, true);
+	(void)lapic_post(&f->l, 0xf0, false);
+	assert_true(lapic_sync_shared(&f->l));
+	assert_false(lapic_has_posted(&f->l));
+	lapic_eoi_exits(&f->l, exits);
+	assert_int_equal(exits[1], BIT(0x21));
+	assert_int_equal(lapic_mmio_read(&f->l, LAPIC_IRR + 0x30), BIT(1) | BIT(2));
+	assert_int_equal(lapic_pending(&f->l), 0xf0);
+	assert_false(lapic_sync_shared(&f->l)); /* nothing new */
+}
+
+static void sets_a_request_only_where_it_is_an_edge(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(lapic_request(&f->l, 15));
+	(void)lapic_post(&f->l, 0x61, true);
+	assert_true(lapic_sync_shared(&f->l));
+	assert_false(lapic_request(&f->l, 0x61)); /* TMR still says level */
+	assert_true(lapic_request(&f->l, 0x81));
+	assert_int_equal(lapic_rvi(&f->l), 0x81);
+	assert_false(lapic_has_posted(&f->l));
+	lapic_mmio_write(&f->l, LAPIC_SVR, 0xff);
+	assert_false(lapic_request(&f->l, 0x91));
+	assert_int_equal(lapic_rvi(&f->l), 0x81);
+}
+
 static void tells_the_ioapic_of_level_interrupts_only(void **state)
 {
 	struct fixture *f = *state;
@@ -671,6 +705,8 @@ int main(void)
 		TEST_ON(loses_no_post_of_other_cpus),
 		TEST_ON(delivers_the_highest_class_first_and_nests),
 		TEST_ON(holds_back_what_tpr_covers),
+		TEST_ON(takes_requests_in_beside_others),
+		TEST_ON(sets_a_request_only_where_it_is_an_edge),
 		TEST_ON(tells_the_ioapic_of_level_interrupts_only),
 		TEST_ON(notes_an_illegal_vector_it_received),
 		TEST(takes_the_pic_in_virtual_wire_mode),

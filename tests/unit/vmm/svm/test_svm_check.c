@@ -69,6 +69,29 @@ static void finds_what_controls_break(void **state)
 	BREAKS(control.n_cr3, BIT(PHYS_BITS), "N_CR3 lies beyond physical memory");
 }
 
+static void looks_at_avic_where_it_is_on(void **state)
+{
+	static const char why[] =
+		"AVIC without nested paging, or a page of it lies beyond physical memory";
+
+	(void)state;
+	vmcb.control.avic_backing_page = BIT(PHYS_BITS);
+	assert_null(svm_check(&vmcb, PHYS_BITS));
+	vmcb.control.vintr = VINTR_AVIC_ENABLE;
+	assert_string_equal(svm_check(&vmcb, PHYS_BITS), why);
+	vmcb.control.avic_backing_page = BIT(PHYS_BITS) - 4096;
+	assert_null(svm_check(&vmcb, PHYS_BITS));
+	vmcb.control.nested_ctl = 0;
+	assert_string_equal(svm_check(&vmcb, PHYS_BITS), why);
+	make_vmcb(NULL);
+	vmcb.control.vintr = VINTR_AVIC_ENABLE;
+	vmcb.control.avic_logical_table = BIT(PHYS_BITS);
+	assert_string_equal(svm_check(&vmcb, PHYS_BITS), why);
+	vmcb.control.avic_logical_table = 0;
+	vmcb.control.avic_physical_table = BIT(PHYS_BITS);
+	assert_string_equal(svm_check(&vmcb, PHYS_BITS), why);
+}
+
 static void finds_events_that_do_not_exist(void **state)
 {
 	(void)state;
@@ -90,6 +113,7 @@ int main(void)
 		cmocka_unit_test_setup(passes_a_vmcb_that_is_right, make_vmcb),
 		cmocka_unit_test_setup(finds_what_registers_break, make_vmcb),
 		cmocka_unit_test_setup(finds_what_controls_break, make_vmcb),
+		cmocka_unit_test_setup(looks_at_avic_where_it_is_on, make_vmcb),
 		cmocka_unit_test_setup(finds_events_that_do_not_exist, make_vmcb),
 	};
 

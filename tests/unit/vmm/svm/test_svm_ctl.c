@@ -102,6 +102,25 @@ static void takes_each_feature_by_itself(void **state)
 	}
 }
 
+static void uses_avic_only_where_it_is_asked_for(void **state)
+{
+	struct svm_cap cap = least;
+
+	(void)state;
+	cap.wants_avic = true;
+	assert_int_equal(choose(&cap), HV_OK); /* asked for, and not there: done without */
+	assert_false(ctl.has_avic);
+	assert_string_equal(features, "npt");
+	cap.svm_edx |= SVM_FEATURE_AVIC;
+	assert_int_equal(choose(&cap), HV_OK);
+	assert_true(ctl.has_avic);
+	assert_string_equal(features, "npt avic");
+	cap.wants_avic = false;
+	assert_int_equal(choose(&cap), HV_OK);
+	assert_false(ctl.has_avic);
+	assert_string_equal(features, "npt");
+}
+
 static void filters_pauses_without_a_threshold_where_there_is_none(void **state)
 {
 	struct svm_cap cap = least;
@@ -181,6 +200,7 @@ int main(void)
 		cmocka_unit_test(names_all_that_is_missing),
 		cmocka_unit_test(uses_what_is_there),
 		cmocka_unit_test(takes_each_feature_by_itself),
+		cmocka_unit_test(uses_avic_only_where_it_is_asked_for),
 		cmocka_unit_test(filters_pauses_without_a_threshold_where_there_is_none),
 		cmocka_unit_test(offers_no_long_addresses_and_no_virtualisation_in_cr4),
 		cmocka_unit_test(keeps_guests_from_all_of_svm),

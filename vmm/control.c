@@ -215,13 +215,17 @@ static enum hv_err store_write(struct call *call)
 /* What the boot disk has kept, as if it had just been written. */
 static void load_kept(void)
 {
-	uint8_t *bytes = kmem_alloc(CTL_STORE_MAX);
-	uint32_t len = bytes ? control.setup.ops->kept_read(bytes, CTL_STORE_MAX) : 0;
+	uint8_t *room = kmem_alloc(CTL_STORE_MAX), *bytes;
+	uint32_t len = room ? control.setup.ops->kept_read(room, CTL_STORE_MAX) : 0;
 
-	control.store[CTL_STORE_KEPT].bytes = len > 0 ? bytes : NULL;
-	control.store[CTL_STORE_KEPT].len = len;
-	if (len == 0)
-		kmem_free(bytes);
+	bytes = len > 0 ? kmem_alloc(len) : NULL;
+	if (bytes)
+		memcpy(bytes, room, len);
+	control.store[CTL_STORE_KEPT].bytes = bytes;
+	control.store[CTL_STORE_KEPT].len = bytes ? len : 0;
+	if (len > 0)
+		memset(room, 0, len); /* keys */
+	kmem_free(room);
 }
 
 /* For the screen: what a terminal would act on must not get there. */

@@ -41,6 +41,7 @@ static int fresh(void **state)
 static int nothing_is_left(void **state)
 {
 	(void)state;
+	fake_kept = (struct fake_kept){.len_bytes = 0};
 	fake_machine_reset(NULL, 0, false);
 	assert_int_equal(kmem_in_use(), 0);
 	assert_int_equal(fake_pages_in_use, 0);

@@ -19,17 +19,17 @@
  *                                  for tests, all that it can (kernel/mitigations.h); default auto
  *   smt=auto|on|off                start only one thread of each core: where L1TF, MDS or TAA would
  *                                  let guests on one core read each other; never; always
- *   irqs=msix|msi|intx             the best way in which devices of this machine may interrupt, for
- * those whose messages do not arrive; default msix
+ *   irqs=msix|msi|intx             the best way in which devices of this machine may interrupt,
+ *                                  for those whose messages do not arrive; default msix
  *   mtu=BYTES                      the largest packet on the node's networks, 1500 to 9000; default
  *                                  1500. NICs that take less are used with what they take
  *   nmi-every=MS                   for tests: two hundred NMIs to the other CPUs, so far apart
  *   update_key=HEX                 the public key that releases must be signed with: P-256, 65
- * bytes uncompressed (docs/updates.md); without it the node takes none
+ *                                  bytes uncompressed (docs/updates.md); without it none is taken
  *   disk=ID slot=a|b trial=1       written by GRUB on the boot disk: its ID, the slot that was
- * booted, and whether it is on trial
- *   trial-limit=SECONDS            a slot on trial that is not found healthy for so long makes room
- * for the other one; default 600
+ *                                  booted, and whether it is on trial
+ *   trial-limit=SECONDS            a slot on trial that is not found healthy for so long makes
+ *                                  room for the other one; default 600
  *   screen=on|off                  a status page on the screen; default on
  *   test=1                         for tests: let the agent ask for faults (CTL_TEST_FAULT)
  */

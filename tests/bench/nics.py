@@ -38,6 +38,10 @@ def run(card, folder, **options):
     return (*sends, sorted(whole)[len(whole) // 2] if whole else None)
 
 
+def billet(card, folder):
+    return run(CARDS[card], folder, kernel=KERNEL, cmdline="panic=poweroff nics=count mitigations=off")
+
+
 def linux(card, folder):
     return run(CARDS[card], folder, kernel=peer.KERNEL, cmdline=peer.CMDLINE, mem_mib=512,
                node_conf=peer.initrd(card, LINUX_INIT, Path(folder) / "initrd"))
@@ -46,7 +50,6 @@ def linux(card, folder):
 def measure(figures):
     names = ("send of 60 bytes", "send of 1514 bytes", "receive of 118 bytes")
     with tempfile.TemporaryDirectory(prefix="nics-", dir=bochs.FOLDER) as folder:
-        for card, device in CARDS.items():
-            ours = run(device, folder, kernel=KERNEL, cmdline="panic=poweroff nics=count mitigations=off")
-            for name, here, there in zip(names, ours, linux(card, folder)):
+        for card in CARDS:
+            for name, here, there in zip(names, billet(card, folder), linux(card, folder)):
                 figures.add(f"{card}: {name}", here, "ticks", there)

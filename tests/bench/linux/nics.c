@@ -9,9 +9,7 @@
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/ethtool.h>
 #include <linux/if_packet.h>
-#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +25,6 @@
 #define ROUNDS	      20
 #define BURST	      50 /* fits every ring */
 #define FLOW_FRAMES   400
-#define RING	      512
 #define LOOPS	      200000000ull
 #define PAUSE	      20000000ull /* in which a ring is emptied */
 #define TYPE_TEST     0x88b5
@@ -62,20 +59,6 @@ static void load_modules(void)
 	}
 }
 
-/* For a whole flow: of the 256 that drivers begin with, QEMU's e1000 and igb have lost some. */
-static void lengthen_ring(int fd, struct ifreq *request)
-{
-	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
-
-	request->ifr_data = (void *)&ring;
-	if (ioctl(fd, SIOCETHTOOL, request) || ring.rx_max_pending < RING)
-		return; /* virtio-net's is as the device has it, and loses none */
-	ring.cmd = ETHTOOL_SRINGPARAM;
-	ring.rx_pending = RING;
-	if (ioctl(fd, SIOCETHTOOL, request))
-		fail("the ring's length");
-}
-
 /* What is sent without a carrier is dropped, and costs nothing. */
 static void wait_for_link(int fd, struct ifreq *request)
 {
@@ -97,7 +80,6 @@ static int open_card(void)
 	if (fd < 0 || ioctl(fd, SIOCGIFINDEX, &request))
 		fail("eth0");
 	at.sll_ifindex = request.ifr_ifindex;
-	lengthen_ring(fd, &request);
 	ioctl(fd, SIOCGIFFLAGS, &request);
 	request.ifr_flags |= IFF_UP | IFF_PROMISC;
 	if (ioctl(fd, SIOCSIFFLAGS, &request) || bind(fd, (void *)&at, sizeof(at)) ||

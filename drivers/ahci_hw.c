@@ -128,7 +128,7 @@ struct aftermath {
 
 static void set_alarm(struct hba_port *port)
 {
-	timer_set(&port->timer, time_tsc_of_ns(MIN(port->port.wake_ns, time_now_ns() + ALARM_NS)));
+	timer_set(&port->timer, time_tsc_at(MIN(port->port.wake_ns, time_now_ns() + ALARM_NS)));
 }
 
 static void enter_port(struct hba_port *port, struct aftermath *after)

@@ -161,7 +161,7 @@ static void do_events(struct channel *c, struct aftermath *after)
 			block_reset_done(dev, HV_OK);
 	}
 	if (after->is_alarm_ours)
-		timer_set(&c->timer, time_tsc_of_ns(c->channel.wake_ns));
+		timer_set(&c->timer, time_tsc_at(c->channel.wake_ns));
 }
 
 /* Returns how many requests have ended. */
@@ -187,7 +187,7 @@ static void alarm(struct timer *timer)
 	c->has_alarm = wake_ns != 0;
 	lock_release(&c->lock);
 	if (wake_ns)
-		timer_set(timer, time_tsc_of_ns(wake_ns));
+		timer_set(timer, time_tsc_at(wake_ns));
 }
 
 static void handle_interrupt(void *arg)

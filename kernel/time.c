@@ -77,6 +77,11 @@ uint64_t time_now_ns(void)
 	return time_ns_of_tsc(rdtsc() - start_tsc);
 }
 
+uint64_t time_tsc_at(uint64_t now_ns)
+{
+	return start_tsc + time_tsc_of_ns(now_ns);
+}
+
 uint64_t time_wall_s(void)
 {
 	return wall_at_start_s + time_now_ns() / NSEC_PER_SEC;

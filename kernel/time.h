@@ -12,8 +12,9 @@
 uint64_t tsc_now(void);			 /* ticks */
 uint64_t tsc_khz(void);			 /* ticks a millisecond; fixed after boot */
 uint64_t time_now_ns(void);		 /* nanoseconds since tsc_init */
-uint64_t time_ns_of_tsc(uint64_t ticks); /* a duration or a reading */
-uint64_t time_tsc_of_ns(uint64_t ns);
+uint64_t time_ns_of_tsc(uint64_t ticks); /* durations: from ticks ... */
+uint64_t time_tsc_of_ns(uint64_t ns);	 /* ... and to ticks */
+uint64_t time_tsc_at(uint64_t now_ns);	 /* a deadline: what the TSC reads at that time_now_ns() */
 /* Spin. For waits of the hardware, at boot and at the end; before time_init one tick passes for 1
  * ns. */
 void time_busy_wait_ns(uint64_t ns);

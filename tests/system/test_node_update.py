@@ -75,8 +75,13 @@ def another_version(elf, digit):
     return elf.replace(old, old[:-1] + digit)
 
 
+def known_slot(op):
+    """The node as the controller shows it, once it has told its slot: the first report may leave before the disk is read."""
+    return until("its slot is known", 30, lambda: (n := op.json("node", "show", "node1"))["update"] and n)
+
+
 def running(op):
-    node = op.json("node", "show", "node1")
+    node = known_slot(op)
     return node["version"], node["update"]["slot"]
 
 
@@ -90,7 +95,7 @@ def enrols_from_the_disk_that_billetctl_made(op):
     op.run("node", "approve", row["id"], "--fingerprint", shown, "--name", "node1")
     until("the node reports", BOOT_S, lambda: op.json("node", "show", "node1")["state"] == "ready")
     op.run("join-token", "rm", "node1")  # from here on the node has nothing but what its disk has kept
-    node = until("its slot is known", 30, lambda: (n := op.json("node", "show", "node1"))["update"] and n)
+    node = known_slot(op)
     equal((node["update"]["state"], node["update"]["slot"]), ("none", "a"), "slot")
     disk = node["disks"][0]
     equal((disk["driver"], disk["serial"], disk["boot"], disk["sector_bytes"]), ("nvme", "boot1", True, 512), "its disk")

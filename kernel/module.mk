@@ -19,9 +19,13 @@ pure-y += kernel/cmdline.c
 kernel-y += kernel/cmdline.c kernel/serial.c kernel/power.c kernel/panic.c kernel/ksyms.c
 
 # PCI, firmware's SMBIOS, and what of the side channels is closed
-pure-y += kernel/pci.c kernel/smbios.c kernel/mitigations.c kernel/mitigations_amd.c kernel/cpu_words.c
-kernel-y += kernel/pci.c kernel/pci_hw.c
+pure-y += kernel/pci.c kernel/pci_slot.c kernel/pci_assign.c kernel/smbios.c kernel/mitigations.c kernel/mitigations_amd.c kernel/cpu_words.c
+kernel-y += kernel/pci.c kernel/pci_slot.c kernel/pci_assign.c kernel/pci_hw.c
 kernel-y += kernel/smbios.c kernel/cpu_words.c kernel/mitigations.c kernel/mitigations_amd.c kernel/mitigations_hw.c
+
+# the hardware's watchdog
+pure-y += kernel/watchdog_rules.c
+kernel-y += kernel/watchdog.c kernel/watchdog_rules.c
 
 # the vCPU scheduler
 kernel-y += kernel/sched.c

@@ -6,14 +6,12 @@
 
 #define BUSES	256u
 #define DEVICES 32u
-#define FUNCS	8u
 
 #define HEADER_TYPE		0x7fu
 #define HEADER_MULTI_FUNCTION	0x80u
 #define HEADER_TYPE_DEVICE	0u
 #define HEADER_TYPE_BRIDGE	1u
 #define STATUS_HAS_CAPS		0x0010u
-#define VENDOR_NONE		0xffffu
 #define CAPS_FIRST		0x40u
 #define CAPS_MOST		48u /* as many as fit: (256 - 64) / 4 */
 #define CLASS_BRIDGE_PCI_TO_PCI 0x0604u
@@ -138,7 +136,7 @@ static bool read_device(const struct pci_access *access, struct pci_addr at, str
 
 	*out = (struct pci_device){.at = at};
 	out->vendor = (uint16_t)read_at(access, at, PCI_REG_VENDOR, 2);
-	if (out->vendor == VENDOR_NONE)
+	if (out->vendor == PCI_VENDOR_NONE)
 		return false;
 	out->device = (uint16_t)read_at(access, at, PCI_REG_DEVICE, 2);
 	class_revision = read_at(access, at, PCI_REG_REVISION, 4);
@@ -192,7 +190,7 @@ static void scan_bus(struct scan *scan, uint8_t bus)
 			continue;
 		if (!(read_at(scan->access, at, PCI_REG_HEADER_TYPE, 1) & HEADER_MULTI_FUNCTION))
 			continue;
-		for (at.fn = 1; at.fn < FUNCS; at.fn++)
+		for (at.fn = 1; at.fn < PCI_FUNCTIONS; at.fn++)
 			scan_function(scan, at);
 	}
 }
@@ -205,6 +203,22 @@ uint32_t pci_scan(const struct pci_access *access, struct pci_device *out, uint3
 	for (uint32_t i = 0; i < scan.nr_buses; i++)
 		scan_bus(&scan, scan.buses[i]);
 	return scan.found;
+}
+
+uint32_t pci_scan_slot(const struct pci_access *access, uint8_t bus,
+		       struct pci_device out[PCI_FUNCTIONS])
+{
+	struct pci_addr at = {.bus = bus};
+	uint32_t nr = 0;
+
+	if (!read_device(access, at, &out[nr]))
+		return 0;
+	nr++;
+	if (!(read_at(access, at, PCI_REG_HEADER_TYPE, 1) & HEADER_MULTI_FUNCTION))
+		return nr;
+	for (at.fn = 1; at.fn < PCI_FUNCTIONS; at.fn++)
+		nr += read_device(access, at, &out[nr]);
+	return nr;
 }
 
 /* All ones into one register of a BAR, what comes back, and the old value again. */
@@ -234,7 +248,7 @@ enum hv_err pci_size_bars(const struct pci_access *access, struct pci_device *de
 {
 	uint16_t command = (uint16_t)dev_read(access, dev, PCI_REG_COMMAND, 2);
 
-	if (dev_read(access, dev, PCI_REG_VENDOR, 2) == VENDOR_NONE)
+	if (dev_read(access, dev, PCI_REG_VENDOR, 2) == PCI_VENDOR_NONE)
 		return HV_ENOENT;
 
 	pci_command(access, dev, 0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);

@@ -17,6 +17,8 @@
 
 #define PCI_BARS	6u
 #define PCI_DEVICES_MAX 256u
+#define PCI_FUNCTIONS	8u
+#define PCI_VENDOR_NONE 0xffffu
 
 /* [PCI] "Configuration Space Header" */
 #define PCI_REG_VENDOR	    0x00u
@@ -60,6 +62,8 @@ struct pci_bar {
 	bool is_io, is_64bit, is_prefetchable;
 };
 
+struct pci_driver; /* drivers/drivers.h */
+
 struct pci_device {
 	struct pci_addr at;
 	uint16_t vendor, device;
@@ -70,10 +74,18 @@ struct pci_device {
 	uint8_t irq_line;    /* what firmware wrote: the GSI on PCs whose PIRQs go to IOAPIC pins */
 	uint8_t irq_pin;     /* 1 is INTA#; 0: none */
 	struct pci_bar bars[PCI_BARS]; /* the second half of a 64-bit one is empty */
+
+	const struct pci_driver *driver; /* who has it; drivers/'s, as the next */
+	void *driver_data;
 };
 
 /* pci_scan - fill at most cap devices; returns how many there are, which may be more */
 uint32_t pci_scan(const struct pci_access *access, struct pci_device *out, uint32_t cap);
+
+/* pci_scan_slot - the functions of device 0 of a bus, which is all there is behind a port of PCI
+ * Express; how many there are */
+uint32_t pci_scan_slot(const struct pci_access *access, uint8_t bus,
+		       struct pci_device out[PCI_FUNCTIONS]);
 
 /*
  * pci_size_bars - learn how long each BAR is, with decoding off for that moment
@@ -153,8 +165,17 @@ extern const struct pci_access pci_machine;
 /* pci_init - scan this machine; boot CPU, once, after ACPI and memory */
 void pci_init(void);
 
-/* The devices found, in bus order; index below pci_count(). Kept for ever. */
+/*
+ * The devices found, in bus order, and behind them those that were plugged in; index below
+ * pci_count(), which only grows. One that was removed has the vendor PCI_VENDOR_NONE until its
+ * struct is another's.
+ */
 uint32_t pci_count(void);
 struct pci_device *pci_at(uint32_t index);
+
+/* pci_add - keep a device that was plugged in; NULL: PCI_DEVICES_MAX are there. pci_remove - it was
+ * taken out, and nobody has a pointer to it any more. Boot CPU. */
+struct pci_device *pci_add(const struct pci_device *dev);
+void pci_remove(struct pci_device *dev);
 
 #endif

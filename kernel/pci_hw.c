@@ -22,8 +22,7 @@ static struct lock lock; /* the pair of ports, and the maps while they grow */
 static volatile uint8_t *ecam_maps[256];
 static bool ecam_failed[256];
 
-static struct pci_device
-	devices[PCI_DEVICES_MAX]; /* fixed after pci_init() but for bars' lengths */
+static struct pci_device devices[PCI_DEVICES_MAX]; /* after pci_init(): the boot CPU's to change */
 static uint32_t nr_devices;
 
 static uint64_t ecam_hpa(uint8_t bus)
@@ -163,11 +162,30 @@ void pci_init(void)
 
 uint32_t pci_count(void)
 {
-	return nr_devices;
+	return __atomic_load_n(&nr_devices, __ATOMIC_ACQUIRE);
 }
 
 struct pci_device *pci_at(uint32_t index)
 {
-	ASSERT(index < nr_devices);
+	ASSERT(index < pci_count());
 	return &devices[index];
+}
+
+struct pci_device *pci_add(const struct pci_device *dev)
+{
+	uint32_t i = 0;
+
+	while (i < nr_devices && devices[i].vendor != PCI_VENDOR_NONE)
+		i++;
+	if (i == PCI_DEVICES_MAX)
+		return NULL;
+	devices[i] = *dev;
+	if (i == nr_devices)
+		__atomic_store_n(&nr_devices, i + 1, __ATOMIC_RELEASE);
+	return &devices[i];
+}
+
+void pci_remove(struct pci_device *dev)
+{
+	*dev = (struct pci_device){.vendor = PCI_VENDOR_NONE};
 }

@@ -8,6 +8,7 @@
 #include "drivers/dev_irqs.h"
 #include "drivers/drivers.h"
 #include "drivers/screen.h"
+#include "drivers/watchdogs.h"
 #include "kernel/acpi.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu_hw.h"
@@ -25,6 +26,7 @@
 #include "kernel/serial.h"
 #include "kernel/time.h"
 #include "kernel/time_hw.h"
+#include "kernel/watchdog.h"
 #include "net/uplink.h"
 #include "storage/node_kept.h"
 #include "storage/node_slots.h"
@@ -168,6 +170,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	screen_init(&boot_info.screen);
 	status_screen_watch();
 	read_acpi();
+	watchdogs_init();
 	irq_init();
 	cpu_init_features();
 	time_init();
@@ -175,15 +178,21 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	log_info("cpu", "side channels: %s", mitigations_text());
 	pci_init();
 	drivers_init();
+	watchdog_kick();
 	node_slots_init();
+	watchdog_kick();
 	node_kept_init();
+	watchdog_kick();
 	net_uplink_init();
 	random_init();
 	can_run_guests = vmm_init();
+	watchdog_kick();
 	cpu_start_others(run);
+	watchdog_kick();
 	dev_irqs_spread();
 	log_info("boot", "up after %llu ms", time_now_ns() / NSEC_PER_MSEC);
 	nmi_shower_start();
 	after_boot();
+	watchdog_watch();
 	run();
 }

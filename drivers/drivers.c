@@ -14,6 +14,7 @@
 #include "drivers/virtio_net_hw.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/log.h"
+#include "kernel/watchdog.h"
 
 #define LIST_MAX     256u
 #define CLASS_BRIDGE 0x06u
@@ -120,8 +121,10 @@ void drivers_init(void)
 {
 	for (uint32_t i = 0; i < pci_count(); i++)
 		silence(pci_at(i));
-	for (uint32_t i = 0; i < pci_count(); i++)
+	for (uint32_t i = 0; i < pci_count(); i++) {
+		watchdog_kick();
 		bind(pci_at(i));
+	}
 	if (nic_count() == 0)
 		warn_of_no_nic();
 }

@@ -32,3 +32,5 @@ kernel-y += drivers/virtio_blk.c drivers/virtio_blk_hw.c drivers/virtio_net_ring
 pure-y   += drivers/virtio_queue.c drivers/virtio_caps.c drivers/virtio_blk.c drivers/virtio_net_rings.c
 kernel-y += drivers/nvme_queue.c drivers/nvme_identify.c drivers/nvme_io_hw.c drivers/nvme_hw.c
 pure-y   += drivers/nvme_queue.c drivers/nvme_identify.c
+kernel-y += drivers/wdat.c drivers/tco.c drivers/watchdogs_hw.c
+pure-y   += drivers/wdat.c drivers/tco.c

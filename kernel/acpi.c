@@ -4,6 +4,7 @@
  *                          |--> FADT   PM timer, power-off and reset registers
  *                          |     '--> DSDT   searched for the name \_S5_
  *                          |--> HPET
+ *                          |--> WDAT   only where it is: drivers/wdat.h reads it
  *                          '--> MCFG   where PCI's ECAM is
  *
  * A table is first mapped as far as its header, then as far as that says; nobody looks at a field
@@ -40,6 +41,7 @@ struct reader {
 /* A table that is mapped and whose checksum holds. */
 struct table {
 	const uint8_t *bytes;
+	uint64_t hpa;
 	uint32_t len;
 };
 
@@ -91,6 +93,7 @@ static bool open_table(const struct reader *r, uint64_t hpa, const char *signatu
 	if (len < HEADER_BYTES || len > TABLE_BYTES_MAX)
 		goto bad;
 	table->bytes = r->map(r->arg, hpa, len);
+	table->hpa = hpa;
 	table->len = len;
 	if (table->bytes == NULL || !sums_to_zero(table->bytes, len))
 		goto bad;
@@ -333,7 +336,7 @@ static void read_fadt(const struct reader *r, const struct table *fadt)
 		read_dsdt(r, &dsdt);
 }
 
-/* ---- HPET and MCFG ---- */
+/* ---- HPET, MCFG and WDAT ---- */
 
 #define HPET_ADDRESS 40 /* [HPET] "The ACPI Description Table": a generic address */
 
@@ -365,6 +368,12 @@ static void read_mcfg(const struct reader *r, const struct table *mcfg)
 	}
 }
 
+static void read_wdat(const struct reader *r, const struct table *wdat)
+{
+	r->info->wdat_hpa = wdat->hpa;
+	r->info->wdat_len_bytes = wdat->len;
+}
+
 /* ---- the walk ---- */
 
 static const struct {
@@ -375,6 +384,7 @@ static const struct {
 	{"FACP", read_fadt},
 	{"HPET", read_hpet},
 	{"MCFG", read_mcfg},
+	{"WDAT", read_wdat},
 };
 
 /* One row of the root table; *seen has a bit for each row of table_rows that was found. */

@@ -50,6 +50,8 @@ struct acpi_info {
 	bool has_reset_reg; /* FADT reset register, in I/O space */
 	uint16_t reset_port;
 	uint8_t reset_value;
+	uint64_t wdat_hpa; /* a watchdog's table, whose checksum holds; 0: none */
+	uint32_t wdat_len_bytes;
 	uint16_t nr_tables, nr_bad_tables;
 };
 

@@ -31,6 +31,9 @@
  *   trial-limit=SECONDS            a slot on trial that is not found healthy for so long makes
  *                                  room for the other one; default 600
  *   screen=on|off                  a status page on the screen; default on
+ *   watchdog=auto|off|SECONDS      the hardware's watchdog resets a machine that stands still for
+ *                                  60 s, or 300 s in one step of its boot; not at all; for 5 to
+ *                                  3600 s in both cases; default auto (kernel/watchdog.h)
  *   test=1                         for tests: let the agent ask for faults (CTL_TEST_FAULT)
  */
 #ifndef KERNEL_CMDLINE_H

@@ -17,6 +17,7 @@
 #include "kernel/mitigations.h"
 #include "kernel/paging.h"
 #include "kernel/time.h"
+#include "kernel/watchdog.h"
 
 #define INIT_SETTLE_NS	  (10 * NSEC_PER_MSEC)
 #define STARTUP_SETTLE_NS (200 * NSEC_PER_USEC)
@@ -182,6 +183,7 @@ void cpu_start_others(void (*run)(void))
 	for (uint32_t i = 0; i < acpi_info.nr_cpus && cpu_count() < CPU_MAX; i++) {
 		uint32_t apic_id = acpi_info.apic_ids[i];
 
+		watchdog_kick();
 		if (apic_id == this_cpu()->apic_id)
 			continue;
 		if (is_smt_off && core_is_taken(apic_id))

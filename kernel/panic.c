@@ -17,6 +17,7 @@
 #include "kernel/power.h"
 #include "kernel/serial.h"
 #include "kernel/time.h"
+#include "kernel/watchdog.h"
 
 #define NOTES_MAX	8
 #define BACKTRACE_MAX	24
@@ -52,6 +53,11 @@ static void begin(void)
 	if (__atomic_exchange_n(&is_panicking, 1, __ATOMIC_ACQ_REL))
 		cpu_halt_forever();
 	apic_send_nmi_to_others();
+	/* A text that ends in a hang is better cut short by a reset than by nobody. */
+	if (action == PANIC_HALT)
+		watchdog_stop();
+	else
+		watchdog_kick();
 	log_enter_panic();
 	log_set_level(LOG_DBG);
 }
@@ -108,8 +114,10 @@ static void print_backtrace(uint64_t rip, uint64_t rbp)
 static NORETURN void finish(void)
 {
 	power_skip_hooks();
-	for (unsigned i = 0; i < nr_notes; i++)
+	for (unsigned i = 0; i < nr_notes; i++) {
+		watchdog_kick();
 		notes[i]();
+	}
 	if (action == PANIC_HALT) {
 		log_info("panic", "halted");
 		serial_drain();
@@ -118,7 +126,10 @@ static NORETURN void finish(void)
 	if (action == PANIC_POWER_OFF)
 		power_off();
 	log_info("panic", "reboot in %u s", REBOOT_AFTER_S);
-	time_busy_wait_ns(REBOOT_AFTER_S * NSEC_PER_SEC);
+	for (unsigned s = 0; s < REBOOT_AFTER_S; s++) {
+		watchdog_kick();
+		time_busy_wait_ns(NSEC_PER_SEC);
+	}
 	power_reboot();
 }
 

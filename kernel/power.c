@@ -12,6 +12,7 @@
 #include "kernel/log.h"
 #include "kernel/serial.h"
 #include "kernel/time.h"
+#include "kernel/watchdog.h"
 
 /* [ACPI] table "PM1 Control Registers Fixed Hardware Feature Control Bits" */
 #define PM1_SLP_TYP 0x1c00
@@ -58,6 +59,7 @@ static void tell_hooks(void)
 
 void power_off(void)
 {
+	watchdog_stop();
 	tell_hooks();
 	log_info("power", "off");
 	serial_drain();
@@ -85,9 +87,11 @@ static NORETURN void triple_fault(void)
 
 void power_reboot(void)
 {
+	watchdog_kick(); /* it may end this, but not what firmware and loader do then */
 	tell_hooks();
 	log_info("power", "reboot");
 	serial_drain();
+	watchdog_stop();
 	if (acpi_info.has_reset_reg) {
 		out8(acpi_info.reset_port, acpi_info.reset_value);
 		time_busy_wait_ns(SETTLE_NS);

@@ -15,6 +15,7 @@
 #include "kernel/memory.h"
 #include "kernel/power.h"
 #include "kernel/time.h"
+#include "kernel/watchdog.h"
 #include "storage/boot_disk.h"
 #include "storage/gpt.h"
 
@@ -129,6 +130,7 @@ static MUST_CHECK enum hv_err read_disk(struct block_dev *dev, uint64_t at, uint
 {
 	struct slots_io io = {.op = SLOTS_READ, .at = at, .len_bytes = len_bytes};
 
+	watchdog_kick(); /* a disk that does not answer takes its time */
 	fill_request(&io);
 	return block_run(dev, &node.req);
 }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The other end of a network card's wire: a program that gets and gives raw Ethernet frames.
 
-QEMU connects to it by a socket (`-netdev stream`), so it needs no privileges and loses nothing. It
-echoes what tests/kernel/nics.c wants echoed, looks at every IP packet that a card has summed or cut,
-and sends flows.
+A Peer echoes what tests/kernel/lib/nic_card.c wants echoed, looks at every IP packet that a card has
+summed or cut, and sends flows. Wire is one that QEMU connects to by a socket (`-netdev stream`), so it
+needs no privileges and loses nothing; it takes finished frames only.
 """
 import socket
 import struct
@@ -11,10 +11,13 @@ import threading
 import time
 
 TYPE_TEST, TYPE_IP4, TYPE_IP6 = 0x88b5, 0x0800, 0x86dd
-OP_ECHO, OP_ECHOED, OP_SEND_FLOWS = 1, 2, 3
+OP_ECHO, OP_ECHOED, OP_SEND_FLOWS, OP_SEND_STREAMS = 1, 2, 3, 4
 TCP, UDP = 6, 17
-PORTS_OF_STREAMS = (7001, 7002)
+PORTS_OF_STREAMS = range(7001, 7200)
+SEGMENTS = (1000, 1449, 2000, 10000, 40000, 65000)  # payload of what a card is to cut, of each kind of IP
+STREAM_BYTES = sum(SEGMENTS)
 NR_FLOWS, FRAMES_A_FLOW, WRONG_EVERY = 80, 5, 10
+NR_VALID = NR_FLOWS * FRAMES_A_FLOW * (WRONG_EVERY - 1) // WRONG_EVERY
 PAUSE_S = 0.01  # a card with queues of its own drops what one queue has no room for
 
 
@@ -27,8 +30,13 @@ def checksum(data):
     return ~total & 0xffff
 
 
+BASE = bytes((i * 7 + (i >> 8)) & 0xff for i in range(1 << 16))  # and so on from the start
+
+
 def pattern(stream, at, length):
-    return bytes((i * 7 + (i >> 8) + stream) & 0xff for i in range(at, at + length))
+    start = at % len(BASE)
+    base = (BASE * (1 + (start + length) // len(BASE)))[start:start + length]
+    return base.translate(bytes((byte + stream) & 0xff for byte in range(256)))
 
 
 def tcp_packet(source, target, ports, payload, is_wrong=False):
@@ -43,41 +51,13 @@ def tcp_packet(source, target, ports, payload, is_wrong=False):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + segment
 
 
-class Wire(threading.Thread):
-    """Listens at path until close(). What it has seen is in wrong (lines), nr_sums, segments, streams."""
+class Peer:
+    """What it has seen is in wrong (lines), nr_sums, nr_echoes, segments, streams. send() is its wire's."""
 
-    def __init__(self, path, frame_max=1518):
-        super().__init__(daemon=True)
-        self.path, self.frame_max = path, frame_max
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen(1)
-        self.connection = None
+    def __init__(self, frame_max=1518):
+        self.frame_max = frame_max
         self.wrong, self.nr_sums, self.nr_echoes = [], 0, 0
         self.segments, self.streams = {}, {}  # by port: payload of each; bytes in all
-        self.start()
-
-    def close(self):
-        for open_socket in (self.listener, self.connection):
-            if open_socket:
-                try:
-                    open_socket.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-                open_socket.close()
-        self.path.unlink(missing_ok=True)
-
-    def run(self):
-        try:
-            self.connection = self.listener.accept()[0]
-            stream = self.connection.makefile("rb")
-            while len(head := stream.read(4)) == 4:
-                self.take(stream.read(struct.unpack("!I", head)[0]))
-        except OSError:
-            pass  # closed, or the machine has ended
-
-    def send(self, frame):
-        self.connection.sendall(struct.pack("!I", len(frame)) + frame)
 
     def take(self, frame):
         kind = struct.unpack_from("!H", frame, 12)[0]
@@ -142,3 +122,39 @@ class Wire(threading.Thread):
         if payload != pattern(port, at, len(payload)):
             return f"the payload at {at} of {port} is wrong"
         return None
+
+
+class Wire(Peer, threading.Thread):
+    """Listens at path until close()."""
+
+    def __init__(self, path, frame_max=1518):
+        threading.Thread.__init__(self, daemon=True)
+        Peer.__init__(self, frame_max)
+        self.path = path
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(1)
+        self.connection = None
+        self.start()
+
+    def close(self):
+        for open_socket in (self.listener, self.connection):
+            if open_socket:
+                try:
+                    open_socket.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+                open_socket.close()
+        self.path.unlink(missing_ok=True)
+
+    def run(self):
+        try:
+            self.connection = self.listener.accept()[0]
+            stream = self.connection.makefile("rb")
+            while len(head := stream.read(4)) == 4:
+                self.take(stream.read(struct.unpack("!I", head)[0]))
+        except OSError:
+            pass  # closed, or the machine has ended
+
+    def send(self, frame):
+        self.connection.sendall(struct.pack("!I", len(frame)) + frame)

@@ -7,6 +7,7 @@
 #include "boot/uefi.h"
 #include "drivers/dev_irqs.h"
 #include "drivers/drivers.h"
+#include "drivers/hotplug.h"
 #include "drivers/screen.h"
 #include "drivers/watchdogs.h"
 #include "kernel/acpi.h"
@@ -190,6 +191,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	cpu_start_others(run);
 	watchdog_kick();
 	dev_irqs_spread();
+	hotplug_start();
 	log_info("boot", "up after %llu ms", time_now_ns() / NSEC_PER_MSEC);
 	nmi_shower_start();
 	after_boot();

@@ -562,3 +562,9 @@ void block_prepare(struct block_dev *dev)
 	list_init(&dev->outstanding);
 	timer_init(&dev->timer, tick);
 }
+
+void block_forget(struct block_dev *dev)
+{
+	ASSERT(dev->state == BLOCK_GONE);
+	timer_cancel(&dev->timer);
+}

@@ -160,6 +160,7 @@ struct block_dev {
 	uint64_t reset_deadline_ns;
 	uint64_t answered_ns;	   /* when it last completed a request */
 	uint64_t refused_since_ns; /* HV_EBUSY although it has nothing to do; 0: no */
+	uint32_t nr_holders;	   /* atomic */
 };
 
 /* ---- for drivers ---- */
@@ -215,6 +216,18 @@ void block_reset_done(struct block_dev *dev, enum hv_err err);
  * context; repeating it is harmless. */
 void block_gone(struct block_dev *dev);
 
+/*
+ * block_remove - after block_gone(), the disk leaves the list, and nobody finds it any more
+ *
+ * returns  false: somebody holds it, so it stays in the list as a gone one, and its struct for ever
+ * Context: boot CPU.
+ */
+MUST_CHECK bool block_remove(struct block_dev *dev);
+
+/* block_forget - of a removed disk, once no CPU has a pointer to it: its timer ends, and then its
+ * struct may be freed. Not from a timer of the disk's own. */
+void block_forget(struct block_dev *dev);
+
 /* ---- for those who use disks ---- */
 
 /* block_check - what block_submit() makes sure of first. Pure; the state is not looked at. */
@@ -242,8 +255,13 @@ MUST_CHECK enum hv_err block_run(struct block_dev *dev, struct block_request *re
  * told to shut down.
  */
 
-/* Disks in the order they were added; index below block_count(). Kept for ever, gone ones too. */
+/*
+ * Disks in the order they were added; index below block_count(), which does not become less. NULL:
+ * that one was removed, and another may take its place. A pointer is good until the caller returns
+ * to the guest or to idling, and for ever after block_hold().
+ */
 uint32_t block_count(void);
 struct block_dev *block_at(uint32_t index);
+void block_hold(struct block_dev *dev);
 
 #endif

@@ -10,31 +10,53 @@
 
 static void end_all(struct power_hook *hook);
 
-static struct block_dev *devs[BLOCK_DEVS_MAX];
-static uint32_t nr_devs;
-static struct lock devs_lock; /* guards both while they grow */
+static struct block_dev *devs[BLOCK_DEVS_MAX]; /* NULL: removed */
+static uint32_t nr_devs;		       /* with those */
+static struct lock devs_lock;		       /* guards both while they change */
+static bool has_hook;
 static struct power_hook at_end = {.end = end_all};
 
 enum hv_err block_add(struct block_dev *dev)
 {
 	enum hv_err err = HV_ENOMEM;
-	bool is_first = false;
+	uint32_t at = 0;
 
 	ASSERT(dev->ops && dev->sector_bytes > 0 && dev->limits.align_bytes > 0);
 	ASSERT(dev->limits.max_segs > 0 && dev->limits.max_bytes >= dev->sector_bytes);
 
 	block_prepare(dev);
 	lock_take(&devs_lock);
-	if (nr_devs < BLOCK_DEVS_MAX) {
-		devs[nr_devs] = dev;
-		__atomic_store_n(&nr_devs, nr_devs + 1, __ATOMIC_RELEASE);
-		is_first = nr_devs == 1;
+	while (at < nr_devs && devs[at])
+		at++;
+	if (at < BLOCK_DEVS_MAX) {
+		__atomic_store_n(&devs[at], dev, __ATOMIC_RELEASE);
+		__atomic_store_n(&nr_devs, MAX(nr_devs, at + 1), __ATOMIC_RELEASE);
 		err = HV_OK;
 	}
 	lock_release(&devs_lock);
-	if (is_first)
+	if (err == HV_OK && !has_hook) {
+		has_hook = true;
 		power_at_end(&at_end);
+	}
 	return err;
+}
+
+bool block_remove(struct block_dev *dev)
+{
+	bool is_held;
+
+	lock_take(&devs_lock);
+	is_held = __atomic_load_n(&dev->nr_holders, __ATOMIC_RELAXED) > 0;
+	for (uint32_t i = 0; i < nr_devs && !is_held; i++)
+		if (devs[i] == dev)
+			__atomic_store_n(&devs[i], NULL, __ATOMIC_RELAXED);
+	lock_release(&devs_lock);
+	return !is_held;
+}
+
+void block_hold(struct block_dev *dev)
+{
+	__atomic_fetch_add(&dev->nr_holders, 1, __ATOMIC_RELAXED);
 }
 
 uint32_t block_count(void)
@@ -45,7 +67,7 @@ uint32_t block_count(void)
 struct block_dev *block_at(uint32_t index)
 {
 	ASSERT(index < block_count());
-	return devs[index];
+	return __atomic_load_n(&devs[index], __ATOMIC_ACQUIRE);
 }
 
 struct run {
@@ -97,18 +119,26 @@ static void end_flush(struct block_request *req, enum hv_err status)
 static void start_flushes(void)
 {
 	for (uint32_t i = 0; i < block_count(); i++) {
-		flushes[i] = (struct block_request){
-			.op = BLOCK_FLUSH, .done = end_flush, .arg = devs[i]};
+		struct block_dev *dev = block_at(i);
+
+		if (!dev)
+			continue;
+		flushes[i] =
+			(struct block_request){.op = BLOCK_FLUSH, .done = end_flush, .arg = dev};
 		__atomic_fetch_add(&nr_flushing, 1, __ATOMIC_RELAXED);
-		if (devs[i]->is_read_only || block_submit(devs[i], &flushes[i]) != HV_OK)
+		if (dev->is_read_only || block_submit(dev, &flushes[i]) != HV_OK)
 			__atomic_fetch_sub(&nr_flushing, 1, __ATOMIC_RELAXED);
 	}
 }
 
 static void poll_all(void)
 {
-	for (uint32_t i = 0; i < block_count(); i++)
-		devs[i]->ops->poll(devs[i]);
+	for (uint32_t i = 0; i < block_count(); i++) {
+		struct block_dev *dev = block_at(i);
+
+		if (dev)
+			dev->ops->poll(dev);
+	}
 	time_handle_interrupt();
 }
 
@@ -125,7 +155,10 @@ static void end_all(struct power_hook *hook)
 			break;
 		}
 	}
-	for (uint32_t i = 0; i < block_count(); i++)
-		if (devs[i]->ops->shut_down)
-			devs[i]->ops->shut_down(devs[i]);
+	for (uint32_t i = 0; i < block_count(); i++) {
+		struct block_dev *dev = block_at(i);
+
+		if (dev && dev->ops->shut_down)
+			dev->ops->shut_down(dev);
+	}
 }

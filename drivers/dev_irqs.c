@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interrupts of devices: one list of all that are connected, which only grows. An INTx line has a
- * vector of its own, whose handler goes through those of the list that share the line.
+ * Interrupts of devices: one list of all that are connected. An INTx line has a vector of its own,
+ * kept for ever, whose handler goes through those of the list that share the line. One that is
+ * disconnected still leads on to the rest of the list, for whoever was just looking at it.
  */
 #include "drivers/dev_irqs.h"
 
@@ -17,8 +18,9 @@
 #define MSIX_ENTRY_BYTES 16u
 
 static struct dev_irqs *all;
+static bool is_spread; /* all CPUs are up */
 
-static uint32_t lines[LINES_MAX]; /* GSIs; written at boot only */
+static uint32_t lines[LINES_MAX]; /* GSIs; only added to, by the boot CPU */
 static uint32_t nr_lines;
 
 enum dev_irq_kind dev_irqs_plan(enum dev_irq_kind best, uint32_t nr_msix, bool has_msi,
@@ -78,6 +80,7 @@ static uint32_t take_vectors(struct dev_irqs *irqs, uint32_t wanted)
 		if (irq_vector_take(handle_vector, vector, &vector->vector) != HV_OK)
 			break;
 	}
+	irqs->nr_taken = taken;
 	return taken;
 }
 
@@ -96,13 +99,21 @@ static void point_vector(struct dev_irqs *irqs, uint32_t index, uint32_t cpu_ind
 	pci_msix_set(irqs->table, index, addr, data);
 }
 
+/* Where handler i is to run: CPU i, if a message can be sent to it. */
+static uint32_t cpu_of(uint32_t index)
+{
+	uint32_t cpu = is_spread ? index % cpu_count() : 0;
+
+	return cpu_at(cpu)->apic_id <= MSI_APIC_ID_MAX ? cpu : 0;
+}
+
 static enum hv_err connect_msix(struct dev_irqs *irqs, uint32_t wanted)
 {
 	irqs->nr_vectors = take_vectors(irqs, wanted);
 	if (irqs->nr_vectors == 0)
 		return HV_ENOMEM;
 	for (uint32_t i = 0; i < irqs->nr_vectors; i++)
-		point_vector(irqs, i, 0);
+		point_vector(irqs, i, cpu_of(i));
 	return pci_msix_enable(&pci_machine, irqs->dev);
 }
 
@@ -197,6 +208,8 @@ enum hv_err dev_irqs_connect(struct dev_irqs *irqs, struct pci_device *dev,
 	do { /* a capability may be there and yet be unusable */
 		err = connect_best(irqs, allowed);
 		allowed = irqs->kind - 1;
+		if (err != HV_OK)
+			dev_irqs_free(irqs);
 	} while (err == HV_ENOTSUP);
 	if (err != HV_OK)
 		return err;
@@ -205,18 +218,43 @@ enum hv_err dev_irqs_connect(struct dev_irqs *irqs, struct pci_device *dev,
 	return HV_OK;
 }
 
+static struct dev_irqs **link_to(const struct dev_irqs *irqs)
+{
+	struct dev_irqs **link = &all;
+
+	while (*link && *link != irqs)
+		link = &(*link)->next;
+	return link;
+}
+
+void dev_irqs_disconnect(struct dev_irqs *irqs)
+{
+	struct dev_irqs **link = link_to(irqs);
+
+	if (!*link)
+		return;
+	pci_messages_off(&pci_machine, irqs->dev);
+	pci_command(&pci_machine, irqs->dev, PCI_COMMAND_INTX_DISABLE, 0);
+	__atomic_store_n(link, irqs->next, __ATOMIC_RELEASE);
+}
+
+void dev_irqs_free(struct dev_irqs *irqs)
+{
+	for (uint32_t i = 0; i < irqs->nr_taken; i++)
+		irq_vector_give(irqs->vectors[i].vector);
+	irqs->nr_taken = 0;
+}
+
 static void spread(struct dev_irqs *irqs)
 {
-	for (uint32_t i = 0; i < irqs->nr_vectors; i++) {
-		uint32_t to = i % cpu_count();
-
-		if (to != 0 && cpu_at(to)->apic_id <= MSI_APIC_ID_MAX)
-			point_vector(irqs, i, to);
-	}
+	for (uint32_t i = 0; i < irqs->nr_vectors; i++)
+		if (cpu_of(i) != 0)
+			point_vector(irqs, i, cpu_of(i));
 }
 
 void dev_irqs_spread(void)
 {
+	is_spread = true;
 	for (struct dev_irqs *irqs = all; irqs; irqs = irqs->next)
 		if (irqs->kind == DEV_IRQ_MSIX)
 			spread(irqs);

@@ -8,7 +8,7 @@
  * cause, or the line stays low.
  *
  * At boot every vector goes to the boot CPU; dev_irqs_spread() moves those of MSI-X, handler i to
- * CPU i modulo their number, once all CPUs are up.
+ * CPU i modulo their number, once all CPUs are up, and those connected later go there at once.
  */
 #ifndef DRIVERS_DEV_IRQS_H
 #define DRIVERS_DEV_IRQS_H
@@ -38,6 +38,7 @@ struct dev_irqs {
 	struct pci_device *dev;
 	enum dev_irq_kind kind;
 	uint32_t nr_vectors; /* handler i is called by vector i % nr_vectors */
+	uint32_t nr_taken;   /* of them, that are its own: a line's is not */
 	struct dev_irq_vector vectors[DEV_IRQS_MAX];
 	volatile uint32_t *table; /* MSI-X; NULL otherwise */
 	struct dev_irq_handler handlers[DEV_IRQS_MAX];
@@ -48,7 +49,7 @@ struct dev_irqs {
 /*
  * dev_irqs_connect - route a device's interrupts to handlers; last in a driver's attach()
  *
- * irqs      the driver's memory, zeroed, kept for ever: connecting cannot be taken back
+ * irqs      the driver's memory, zeroed, kept until dev_irqs_free()
  * allowed   the best kind that may be used; DEV_IRQ_MSIX lets it choose. The kernel's command line
  *           has irqs=intx, irqs=msi for machines, and tests, whose messages do not arrive.
  *
@@ -58,6 +59,17 @@ struct dev_irqs {
 MUST_CHECK enum hv_err dev_irqs_connect(struct dev_irqs *irqs, struct pci_device *dev,
 					const struct dev_irq_handler *handlers,
 					uint32_t nr_handlers, enum dev_irq_kind allowed);
+
+/*
+ * dev_irqs_disconnect - for a card that is taken out: it interrupts nobody any more. A handler may
+ * still run, on any CPU.
+ * dev_irqs_free - its vectors are free again; once no CPU is in a handler. Repeating either, or
+ * irqs that were never connected, is harmless.
+ *
+ * Context: boot CPU, as connecting.
+ */
+void dev_irqs_disconnect(struct dev_irqs *irqs);
+void dev_irqs_free(struct dev_irqs *irqs);
 
 /*
  * dev_irqs_plan - the kind of interrupt, and how many vectors, that suit a device best. Pure.

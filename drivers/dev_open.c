@@ -2,6 +2,7 @@
 /* The first steps with a device, the same for all drivers. */
 #include "drivers/dev_open.h"
 
+#include "kernel/cpu.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/memory.h"
 #include "kernel/time.h"
@@ -70,6 +71,16 @@ enum hv_err dev_reset(struct pci_device *dev)
 	enum hv_err err = pci_reset_function(&pci_machine, dev, time_busy_wait_ns);
 
 	return err == HV_OK ? dev_open(dev) : err;
+}
+
+static void answer(void *arg)
+{
+	(void)arg;
+}
+
+void dev_wait_for_cpus(void)
+{
+	cpu_call_others(answer, NULL);
 }
 
 void dev_name(const struct pci_device *dev, char *dst, size_t cap_bytes)

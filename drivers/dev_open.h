@@ -4,7 +4,8 @@
  * it answer there. Bus mastering is a step of its own, for when the driver has reset the device: it
  * stops what firmware or a loader left running from writing into memory that is ours now.
  *
- * All of it at boot, in attach().
+ * All of it in attach(), on the boot CPU; and at the end, how to be sure that no CPU is inside of a
+ * driver any more.
  */
 #ifndef DRIVERS_DEV_OPEN_H
 #define DRIVERS_DEV_OPEN_H
@@ -37,6 +38,10 @@ void dev_stop_dma(const struct pci_device *dev);
 
 /* dev_reset - pci_reset_function() and then as after dev_open(). For one whose own reset failed. */
 MUST_CHECK enum hv_err dev_reset(struct pci_device *dev);
+
+/* dev_wait_for_cpus - when it returns, no CPU follows a pointer that it found in a list before:
+ * each has come to where it takes calls, which is between all other things it does. Boot CPU. */
+void dev_wait_for_cpus(void);
 
 /* dev_name - its place, "00:03.0" */
 void dev_name(const struct pci_device *dev, char *dst, size_t cap_bytes);

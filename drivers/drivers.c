@@ -7,6 +7,7 @@
 #include "drivers/e1000.h"
 #include "drivers/e1000e.h"
 #include "drivers/e1000e_pch_hw.h"
+#include "drivers/hotplug.h"
 #include "drivers/igb.h"
 #include "drivers/nic.h"
 #include "drivers/nvme.h"
@@ -94,12 +95,28 @@ static void bind(struct pci_device *dev)
 				 dev->device, dev->class_code);
 		return;
 	}
+	dev->driver = driver;
 	err = driver->attach(dev);
 	if (err == HV_OK)
 		return;
+	dev->driver = NULL;
 	log_warn("drivers", "%02x:%02x.%u: %s could not use it: %s", dev->at.bus, dev->at.dev,
 		 dev->at.fn, driver->name, hv_strerror(err));
 	silence(dev);
+}
+
+void drivers_bind(struct pci_device *dev)
+{
+	const struct pci_driver *driver = driver_of(dev);
+
+	silence(dev);
+	if (driver && !driver->detach)
+		log_warn("drivers",
+			 "%02x:%02x.%u: %s takes no cards that are plugged in while the machine "
+			 "runs: this one is used after a reboot",
+			 dev->at.bus, dev->at.dev, dev->at.fn, driver->name);
+	else
+		bind(dev);
 }
 
 static void warn_of_no_nic(void)
@@ -121,6 +138,7 @@ void drivers_init(void)
 {
 	for (uint32_t i = 0; i < pci_count(); i++)
 		silence(pci_at(i));
+	hotplug_init();
 	for (uint32_t i = 0; i < pci_count(); i++) {
 		watchdog_kick();
 		bind(pci_at(i));

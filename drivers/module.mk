@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-kernel-y += drivers/drivers.c drivers/nic.c drivers/dev_open.c drivers/dev_irqs.c
+kernel-y += drivers/drivers.c drivers/hotplug_hw.c drivers/nic.c drivers/dev_open.c drivers/dev_irqs.c
 pure-y   += drivers/dev_irqs.c
 kernel-y += drivers/block.c drivers/block_check.c drivers/block_list.c
 pure-y   += drivers/block.c drivers/block_check.c drivers/block_list.c
@@ -30,7 +30,7 @@ kernel-y += drivers/virtio_queue.c drivers/virtio_caps.c drivers/virtio_pci_hw.c
 kernel-y += drivers/virtio_blk.c drivers/virtio_blk_hw.c drivers/virtio_net_rings.c \
             drivers/virtio_net_hw.c drivers/virtio_net_open_hw.c
 pure-y   += drivers/virtio_queue.c drivers/virtio_caps.c drivers/virtio_blk.c drivers/virtio_net_rings.c
-kernel-y += drivers/nvme_queue.c drivers/nvme_identify.c drivers/nvme_io_hw.c drivers/nvme_hw.c
+kernel-y += drivers/nvme_queue.c drivers/nvme_identify.c drivers/nvme_io_hw.c drivers/nvme_hw.c drivers/nvme_probe_hw.c
 pure-y   += drivers/nvme_queue.c drivers/nvme_identify.c
 kernel-y += drivers/wdat.c drivers/tco.c drivers/watchdogs_hw.c
 pure-y   += drivers/wdat.c drivers/tco.c

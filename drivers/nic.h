@@ -6,7 +6,8 @@
  * receiver and starts it. received() runs in the interrupt handler, on the CPU that the queue's
  * interrupt is routed to, several queues at once. The driver may hold the receive queue's lock
  * then, which send() never takes; so received() may send. link_changed() is called under no lock of
- * the driver's. NICs stay for ever; one that was pulled out has no link and drops what it is given.
+ * the driver's. One that was pulled out has no link and drops what it is given; it stays in the
+ * list unless its driver can be told that its slot is empty.
  */
 #ifndef DRIVERS_NIC_H
 #define DRIVERS_NIC_H
@@ -69,8 +70,21 @@ struct nic {
 	void *receiver;
 };
 
-/* nic_add - keep it in the list, which has room: nic_count() is below NIC_MAX. Boot CPU. */
+/* nic_add - keep it in the list, where nic_has_room(). Boot CPU, as nic_remove(). */
 void nic_add(struct nic *nic);
+bool nic_has_room(void); /* there is when nic_count() is below NIC_MAX */
+
+/* nic_remove - is_gone is set, and the driver takes no frames: it leaves the list, and whoever
+ * watches lets go of it. A CPU that is inside of it may still be. */
+void nic_remove(struct nic *nic);
+
+/* nic_watch - call fn, on the boot CPU, for each that is added or was removed from now on. One
+ * watcher. index is its place in the list. */
+void nic_watch(void (*fn)(struct nic *nic, uint32_t index, bool is_there));
+
+/* In the order they were added. The count does not become less; NULL: that one was removed, and
+ * another may take its place. A pointer is good until the caller returns to the guest or to idling.
+ */
 uint32_t nic_count(void);
 struct nic *nic_at(uint32_t index); /* below nic_count() */
 

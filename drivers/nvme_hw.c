@@ -1,57 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of an NVMe controller: taking it over, its queues, its namespaces, resets, its end. A
- * reset at run time is the same walk through the stages as at boot, by timer.
+ * The life of an NVMe controller: its stages, its queues, resets, events, its end. A reset at run
+ * time is the same walk through the stages as at the beginning, by timer.
  *
  * Source: [NVMe] "Controller Initialization", "Controller Shutdown", "Controller Level Reset".
  */
 #include "drivers/dev_open.h"
 #include "drivers/nvme_priv.h"
-#include "kernel/acpi.h"
 #include "kernel/lib/assert.h"
-#include "kernel/lib/bytes.h"
-#include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/time.h"
-
-#define CONTROLLERS_MAX 16u
 
 #define RESET_STEP_NS	(2 * NSEC_PER_MSEC)
 #define WATCH_NS	(1 * NSEC_PER_SEC)
 #define READY_UNIT_NS	(500 * NSEC_PER_MSEC) /* of CAP.TO */
 #define READY_MOST_NS	(25 * NSEC_PER_SEC)   /* drivers/block.c waits 30 s for a reset */
-#define ADMIN_NS	(10 * NSEC_PER_SEC)
 #define SHUTDOWN_NS	(10 * NSEC_PER_SEC)
 #define HEALTH_EVERY_NS (600 * NSEC_PER_SEC)
 #define EVENT_NS	(~0ull >> 1) /* an event comes when there is one */
-#define DISCARD_BYTES	(1 * GIB)
 
 #define AQ_SIZES(n) (FIELD_PREP(NVME_AQA_ASQS, (n) - 1) | FIELD_PREP(NVME_AQA_ACQS, (n) - 1))
 #define CC_VALUE    (FIELD_PREP(NVME_CC_IOSQES, 6) | FIELD_PREP(NVME_CC_IOCQES, 4) | NVME_CC_EN)
 
-static uint32_t nr_controllers;
-
-static uint32_t reg_read(const struct nvme *ctrl, uint32_t reg)
-{
-	return *(volatile uint32_t *)(ctrl->registers + reg);
-}
-
-static void reg_write(struct nvme *ctrl, uint32_t reg, uint32_t val)
-{
-	*(volatile uint32_t *)(ctrl->registers + reg) = val;
-}
-
-/* In halves, as not every controller takes eight bytes at once. */
-static uint64_t reg_read64(const struct nvme *ctrl, uint32_t reg)
-{
-	return reg_read(ctrl, reg) | (uint64_t)reg_read(ctrl, reg + 4) << 32;
-}
-
 static void reg_write64(struct nvme *ctrl, uint32_t reg, uint64_t val)
 {
-	reg_write(ctrl, reg, (uint32_t)val);
-	reg_write(ctrl, reg + 4, (uint32_t)(val >> 32));
+	nvme_reg_write(ctrl, reg, (uint32_t)val);
+	nvme_reg_write(ctrl, reg + 4, (uint32_t)(val >> 32));
 }
 
 /* ---- stages ---- */
@@ -77,12 +52,7 @@ static bool enter(struct nvme *ctrl, enum nvme_stage from, enum nvme_stage to, u
 	return is_entered;
 }
 
-static enum nvme_stage stage_of(struct nvme *ctrl)
-{
-	return __atomic_load_n(&ctrl->stage, __ATOMIC_RELAXED);
-}
-
-static void forget_commands(struct nvme *ctrl)
+void nvme_forget_commands(struct nvme *ctrl)
 {
 	struct nvme_pair *admin = &ctrl->pairs[0];
 
@@ -96,24 +66,27 @@ static void forget_commands(struct nvme *ctrl)
 
 void nvme_give_up(struct nvme *ctrl, const char *why)
 {
-	bool is_news;
+	enum nvme_stage was;
 
 	lock_take(&ctrl->lock);
-	is_news = ctrl->stage != NVME_GONE;
+	was = ctrl->stage;
 	ctrl->stage = NVME_GONE;
 	lock_release(&ctrl->lock);
-	if (!is_news)
+	if (was == NVME_GONE)
 		return;
-	log_err("nvme", "%s: %s", ctrl->location, why);
+	if (was == NVME_SHUT_DOWN)
+		log_info("nvme", "%s: %s", ctrl->location, why);
+	else
+		log_err("nvme", "%s: %s", ctrl->location, why);
 	dev_stop_dma(ctrl->dev);
-	forget_commands(ctrl);
+	nvme_forget_commands(ctrl);
 	for (uint32_t i = 0; i < ctrl->nr_namespaces; i++)
 		block_gone(&ctrl->namespaces[i]->block);
 }
 
 static void stop_controller(struct nvme *ctrl)
 {
-	reg_write(ctrl, NVME_REG_CC, reg_read(ctrl, NVME_REG_CC) & ~NVME_CC_EN);
+	nvme_reg_write(ctrl, NVME_REG_CC, nvme_reg_read(ctrl, NVME_REG_CC) & ~NVME_CC_EN);
 }
 
 /* The timer finds out within WATCH_NS, and goes on. */
@@ -123,11 +96,15 @@ void nvme_reset(struct nvme *ctrl, const char *why)
 		nvme_give_up(ctrl, "was pulled out");
 		return;
 	}
+	if (!ctrl->is_probed) {
+		nvme_give_up(ctrl, why);
+		return;
+	}
 	if (!enter(ctrl, NVME_LIVE, NVME_STOPPING, ready_ns(ctrl)))
 		return;
 	log_warn("nvme", "%s: %s, status %08x: reset", ctrl->location, why,
-		 reg_read(ctrl, NVME_REG_CSTS));
-	forget_commands(ctrl); /* and none is accepted from here on */
+		 nvme_reg_read(ctrl, NVME_REG_CSTS));
+	nvme_forget_commands(ctrl); /* and none is accepted from here on */
 	for (uint32_t i = 0; i < ctrl->nr_namespaces; i++)
 		block_resetting(&ctrl->namespaces[i]->block);
 	stop_controller(ctrl);
@@ -138,10 +115,10 @@ static void start_controller(struct nvme *ctrl)
 	const struct nvme_pair *admin = &ctrl->pairs[0];
 
 	nvme_pair_start(&ctrl->pairs[0]);
-	reg_write(ctrl, NVME_REG_AQA, (uint32_t)AQ_SIZES(ctrl->nr_entries));
+	nvme_reg_write(ctrl, NVME_REG_AQA, (uint32_t)AQ_SIZES(ctrl->nr_entries));
 	reg_write64(ctrl, NVME_REG_ASQ, admin->sq);
 	reg_write64(ctrl, NVME_REG_ACQ, admin->cq);
-	reg_write(ctrl, NVME_REG_CC, (uint32_t)CC_VALUE);
+	nvme_reg_write(ctrl, NVME_REG_CC, (uint32_t)CC_VALUE);
 }
 
 /* ---- the commands of SETUP ---- */
@@ -189,10 +166,10 @@ static void next_setup(struct nvme *ctrl)
 	if (ctrl->setup_step > 0 && ctrl->setup_step <= 2 * ctrl->nr_pairs &&
 	    ctrl->setup_step % 2 == 1)
 		nvme_pair_start(&ctrl->pairs[(ctrl->setup_step + 1) / 2]);
-	nvme_admin(ctrl, &ctrl->setup, &command, ADMIN_NS, setup_done);
+	nvme_admin(ctrl, &ctrl->setup, &command, NVME_ADMIN_NS, setup_done);
 }
 
-static void free_pairs(struct nvme *ctrl, uint32_t first)
+void nvme_free_pairs(struct nvme *ctrl, uint32_t first)
 {
 	for (uint32_t i = first; i <= NVME_PAIRS_MAX; i++)
 		nvme_pair_free(&ctrl->pairs[i]);
@@ -218,7 +195,7 @@ static enum hv_err take_grant(struct nvme *ctrl, uint32_t result)
 	if (ctrl->irqs.nr_handlers > 0)
 		return granted >= ctrl->nr_pairs ? HV_OK : HV_EIO;
 	ctrl->nr_pairs = MIN(ctrl->nr_pairs, granted);
-	free_pairs(ctrl, ctrl->nr_pairs + 1);
+	nvme_free_pairs(ctrl, ctrl->nr_pairs + 1);
 	return connect_irqs(ctrl);
 }
 
@@ -226,6 +203,8 @@ static void go_live(struct nvme *ctrl)
 {
 	if (!enter(ctrl, NVME_SETUP, NVME_LIVE, 0))
 		return;
+	if (!ctrl->is_probed)
+		nvme_probe(ctrl);
 	for (uint32_t i = 0; i < ctrl->nr_namespaces; i++)
 		block_reset_done(&ctrl->namespaces[i]->block, HV_OK);
 }
@@ -291,7 +270,7 @@ static bool ask_log(struct nvme *ctrl, uint8_t page)
 		.cdw10 = (uint32_t)FIELD_PREP(NVME_LOG_NUMDL, NVME_LOG_BYTES / 4 - 1) | page,
 	};
 
-	return nvme_admin(ctrl, &ctrl->log, &command, ADMIN_NS,
+	return nvme_admin(ctrl, &ctrl->log, &command, NVME_ADMIN_NS,
 			  page == NVME_LOG_HEALTH ? health_done : page_done);
 }
 
@@ -332,10 +311,13 @@ static void watch(struct nvme *ctrl, uint32_t csts)
 		nvme_reset(ctrl, "has had a fatal error");
 		return;
 	}
-	if (ctrl->log.is_busy && now_ns > ctrl->log.deadline_ns) {
+	if ((ctrl->log.is_busy && now_ns > ctrl->log.deadline_ns) ||
+	    (ctrl->setup.is_busy && now_ns > ctrl->setup.deadline_ns)) {
 		nvme_reset(ctrl, "does not answer an admin command");
 		return;
 	}
+	if (!ctrl->is_probed)
+		return;
 	look_after_events(ctrl);
 	if (now_ns >= ctrl->health_due_ns) {
 		ctrl->health_due_ns = now_ns + HEALTH_EVERY_NS;
@@ -348,10 +330,10 @@ static bool is_late(const struct nvme *ctrl)
 	return time_now_ns() > ctrl->deadline_ns;
 }
 
-static void step(struct nvme *ctrl)
+void nvme_step(struct nvme *ctrl)
 {
-	uint32_t csts = reg_read(ctrl, NVME_REG_CSTS);
-	enum nvme_stage stage = stage_of(ctrl);
+	uint32_t csts = nvme_reg_read(ctrl, NVME_REG_CSTS);
+	enum nvme_stage stage = nvme_stage_of(ctrl);
 
 	if (stage == NVME_SHUT_DOWN)
 		return;
@@ -370,19 +352,19 @@ static void step(struct nvme *ctrl)
 	}
 	if (stage == NVME_STARTING && csts & NVME_CSTS_RDY) {
 		ctrl->setup_step = 0;
-		if (enter(ctrl, NVME_STARTING, NVME_SETUP, ADMIN_NS))
+		if (enter(ctrl, NVME_STARTING, NVME_SETUP, NVME_ADMIN_NS))
 			next_setup(ctrl);
 		return;
 	}
 	if (stage == NVME_SETUP)
 		nvme_process(&ctrl->pairs[0]);
-	if (stage_of(ctrl) == stage && is_late(ctrl))
+	if (nvme_stage_of(ctrl) == stage && is_late(ctrl))
 		nvme_give_up(ctrl, "does not become ready");
 }
 
 static void set_timer(struct nvme *ctrl)
 {
-	uint64_t ns = stage_of(ctrl) == NVME_LIVE ? WATCH_NS : RESET_STEP_NS;
+	uint64_t ns = nvme_stage_of(ctrl) == NVME_LIVE ? WATCH_NS : RESET_STEP_NS;
 
 	timer_set(&ctrl->timer, tsc_now() + time_tsc_of_ns(ns));
 }
@@ -391,12 +373,38 @@ static void fire(struct timer *timer)
 {
 	struct nvme *ctrl = container_of(timer, struct nvme, timer);
 
-	step(ctrl);
-	if (stage_of(ctrl) != NVME_GONE)
+	nvme_step(ctrl);
+	if (nvme_stage_of(ctrl) != NVME_GONE)
 		set_timer(ctrl);
 }
 
+void nvme_begin(struct nvme *ctrl)
+{
+	ctrl->stage = NVME_STOPPING;
+	ctrl->deadline_ns = time_now_ns() + ready_ns(ctrl);
+	stop_controller(ctrl);
+	dev_start_dma(ctrl->dev);
+}
+
+void nvme_go_on(struct nvme *ctrl)
+{
+	timer_init(&ctrl->timer, fire);
+	set_timer(ctrl);
+}
+
 /* ---- the end ---- */
+
+static void say_shut_down(struct nvme *ctrl)
+{
+	nvme_reg_write(ctrl, NVME_REG_CC,
+		       nvme_reg_read(ctrl, NVME_REG_CC) |
+			       (uint32_t)FIELD_PREP(NVME_CC_SHN, NVME_CC_SHN_NORMAL));
+}
+
+static bool has_shut_down(const struct nvme *ctrl)
+{
+	return FIELD_GET(NVME_CSTS_SHST, nvme_reg_read(ctrl, NVME_REG_CSTS)) == NVME_CSTS_SHST_DONE;
+}
 
 /* Once for each namespace, of which the first is enough. */
 void nvme_shut_down(struct nvme *ctrl)
@@ -405,285 +413,25 @@ void nvme_shut_down(struct nvme *ctrl)
 
 	if (!enter(ctrl, NVME_LIVE, NVME_SHUT_DOWN, 0))
 		return;
-	forget_commands(ctrl); /* and so no more are given to it */
-	reg_write(ctrl, NVME_REG_CC,
-		  reg_read(ctrl, NVME_REG_CC) |
-			  (uint32_t)FIELD_PREP(NVME_CC_SHN, NVME_CC_SHN_NORMAL));
-	while (FIELD_GET(NVME_CSTS_SHST, reg_read(ctrl, NVME_REG_CSTS)) != NVME_CSTS_SHST_DONE)
+	nvme_forget_commands(ctrl); /* and so no more are given to it */
+	say_shut_down(ctrl);
+	while (!has_shut_down(ctrl))
 		if (time_now_ns() - start_ns > SHUTDOWN_NS) {
 			log_warn("nvme", "%s: does not say that it has shut down", ctrl->location);
 			return;
 		}
 }
 
-/* ---- attach ---- */
-
-static enum hv_err map_registers(struct nvme *ctrl)
+void nvme_leave(struct nvme *ctrl)
 {
-	uint64_t nr_doorbells;
-	uint32_t stride;
-
-	ctrl->registers = dev_map(ctrl->dev, 0, NVME_REG_DOORBELL);
-	if (!ctrl->registers)
-		return HV_EIO;
-	ctrl->cap = reg_read64(ctrl, NVME_REG_CAP);
-	if (ctrl->cap == ~0ull)
-		return HV_EIO;
-	if (FIELD_GET(NVME_CAP_MPSMIN, ctrl->cap) != 0 ||
-	    !(FIELD_GET(NVME_CAP_CSS, ctrl->cap) & NVME_CAP_CSS_NVM) ||
-	    FIELD_GET(NVME_CAP_MQES, ctrl->cap) == 0)
-		return HV_ENOTSUP;
-	ctrl->nr_entries = (uint16_t)MIN(FIELD_GET(NVME_CAP_MQES, ctrl->cap) + 1,
-					 (uint64_t)NVME_QUEUE_ENTRIES);
-	/* Its BAR may have doorbells for fewer queues than we have CPUs. */
-	stride = 4u << FIELD_GET(NVME_CAP_DSTRD, ctrl->cap);
-	nr_doorbells = (ctrl->dev->bars[0].len_bytes - NVME_REG_DOORBELL) / (2 * stride);
-	if (nr_doorbells < 2)
-		return HV_EIO;
-	ctrl->nr_pairs = MIN(MIN(acpi_info.nr_cpus, NVME_PAIRS_MAX), (uint32_t)nr_doorbells - 1);
-	ctrl->registers =
-		dev_map(ctrl->dev, 0, NVME_REG_DOORBELL + 2ull * stride * (1 + ctrl->nr_pairs));
-	return ctrl->registers ? HV_OK : HV_ENOMEM;
-}
-
-static enum hv_err alloc_memory(struct nvme *ctrl)
-{
-	enum hv_err err = HV_OK;
-
-	ctrl->data = pages_alloc(0);
-	ctrl->log_data = pages_alloc(0);
-	if (ctrl->data == HPA_NONE || ctrl->log_data == HPA_NONE)
-		return HV_ENOMEM;
-	for (uint32_t i = 0; i <= ctrl->nr_pairs && err == HV_OK; i++)
-		err = nvme_pair_alloc(ctrl, i);
-	return err;
-}
-
-static void free_memory(struct nvme *ctrl)
-{
-	free_pairs(ctrl, 0);
-	if (ctrl->data != HPA_NONE)
-		pages_free(ctrl->data, 0);
-	if (ctrl->log_data != HPA_NONE)
-		pages_free(ctrl->log_data, 0);
-}
-
-/* All stages in a row, while nothing else runs yet. */
-static enum hv_err start_at_boot(struct nvme *ctrl)
-{
-	ctrl->stage = NVME_STOPPING;
-	ctrl->deadline_ns = time_now_ns() + ready_ns(ctrl);
-	stop_controller(ctrl);
-	dev_start_dma(ctrl->dev);
-	while (stage_of(ctrl) != NVME_LIVE) {
-		step(ctrl);
-		if (stage_of(ctrl) == NVME_GONE)
-			return HV_EIO;
-	}
-	return HV_OK;
-}
-
-static struct {
-	bool is_done;
-	uint16_t status;
-} identified; /* boot CPU only */
-
-static void identify_done(struct nvme *ctrl, uint16_t status, uint32_t result)
-{
-	(void)ctrl;
-	(void)result;
-	identified.is_done = true;
-	identified.status = status;
-}
-
-/* Boot only: into a copy, as the page is the controller's to write. */
-static enum hv_err identify(struct nvme *ctrl, uint32_t cns, uint32_t nsid, uint8_t *out)
-{
-	struct nvme_command command = {
-		.opcode = NVME_IDENTIFY, .nsid = nsid, .prp1 = ctrl->data, .cdw10 = cns};
-	uint64_t start_ns = time_now_ns();
-
-	identified.is_done = false;
-	if (!nvme_admin(ctrl, &ctrl->setup, &command, ADMIN_NS, identify_done))
-		return HV_EIO;
-	while (!identified.is_done) {
-		nvme_process(&ctrl->pairs[0]);
-		if (time_now_ns() - start_ns > ADMIN_NS)
-			return HV_EIO;
-	}
-	if (nvme_status_error(identified.status) != HV_OK)
-		return HV_ENOENT;
-	memcpy(out, hva_of(ctrl->data), NVME_IDENTIFY_BYTES);
-	return HV_OK;
-}
-
-static void fill_block(struct nvme *ctrl, struct nvme_namespace *ns,
-		       const struct nvme_namespace_info *info)
-{
-	struct block_dev *dev = &ns->block;
-
-	dev->ops = &nvme_block_ops;
-	fmt(dev->name, sizeof(dev->name), "nvme%un%u", ctrl->index, ns->nsid);
-	memcpy(dev->location, ctrl->location, sizeof(dev->location));
-	memcpy(dev->model, ctrl->info.model, sizeof(dev->model));
-	memcpy(dev->serial, ctrl->info.serial, sizeof(dev->serial));
-	memcpy(dev->firmware, ctrl->info.firmware, sizeof(dev->firmware));
-	dev->sector_bytes = info->sector_bytes;
-	dev->nr_sectors = info->nr_sectors;
-	dev->has_volatile_cache = ctrl->info.has_volatile_cache;
-	dev->is_read_only = info->is_read_only;
-	dev->limits = (struct block_limits){
-		.max_bytes = MIN(ctrl->info.max_bytes, NVME_BYTES_MAX),
-		.max_segs = BLOCK_SEGS_MAX,
-		.align_bytes = 4,
-		.boundary_bytes = NVME_PAGE_BYTES,
-		.max_discard_sectors =
-			ctrl->info.can_discard ? (uint32_t)(DISCARD_BYTES / info->sector_bytes) : 0,
-	};
-}
-
-static void add_namespace(struct nvme *ctrl, uint32_t nsid, uint8_t *data)
-{
-	struct nvme_namespace_info info = {0};
-	struct nvme_namespace *ns;
-	enum hv_err err = identify(ctrl, NVME_CNS_NAMESPACE, nsid, data);
-
-	if (err == HV_OK)
-		err = nvme_identify_namespace(data, &info);
-	if (err == HV_ENOENT)
+	if (!enter(ctrl, NVME_LIVE, NVME_SHUT_DOWN, 0))
 		return;
-	if (err != HV_OK) {
-		log_warn(
-			"nvme",
-			"%s: namespace %u is left out: %s (sectors of %u bytes and %u of metadata; "
-			"512 or 4096 and none are wanted)",
-			ctrl->location, nsid, hv_strerror(err), info.sector_bytes,
-			info.metadata_bytes);
-		return;
-	}
-	ns = ctrl->nr_namespaces < NVME_NAMESPACES_MAX ? kmem_alloc(sizeof(*ns)) : NULL;
-	if (!ns) {
-		log_warn("nvme", "%s: no room for namespace %u", ctrl->location, nsid);
-		return;
-	}
-	ns->ctrl = ctrl;
-	ns->index = ctrl->nr_namespaces;
-	ns->nsid = nsid;
-	fill_block(ctrl, ns, &info);
-	if (block_add(&ns->block) != HV_OK) {
-		log_warn("nvme", "%s: no room for another disk", ctrl->location);
-		kmem_free(ns);
-		return;
-	}
-	ctrl->namespaces[ctrl->nr_namespaces++] = ns;
-	log_info("nvme", "%s: %s, %lu sectors of %u bytes", ctrl->location, ns->block.name,
-		 info.nr_sectors, info.sector_bytes);
+	nvme_forget_commands(ctrl);
+	say_shut_down(ctrl);
 }
 
-/* Those of the list of active ones; old controllers have none, and their namespaces are 1 to nn. */
-static void add_namespaces(struct nvme *ctrl, uint8_t *data)
+bool nvme_has_left(struct nvme *ctrl)
 {
-	uint32_t ids[NVME_NAMESPACES_MAX + 1], nr = 0;
-
-	if (identify(ctrl, NVME_CNS_ACTIVE, 0, data) == HV_OK)
-		while (nr < ARRAY_SIZE(ids) && get_le32(data + 4 * nr) != 0) {
-			ids[nr] = get_le32(data + 4 * nr);
-			nr++;
-		}
-	else
-		for (; nr < MIN(ctrl->info.nr_namespaces, (uint32_t)ARRAY_SIZE(ids)); nr++)
-			ids[nr] = nr + 1;
-	for (uint32_t i = 0; i < nr; i++)
-		add_namespace(ctrl, ids[i], data);
+	return nvme_stage_of(ctrl) != NVME_SHUT_DOWN || has_shut_down(ctrl) ||
+	       !pci_is_present(&pci_machine, ctrl->dev);
 }
-
-/* With a reset of the whole function when the controller's own does not work. */
-static enum hv_err bring_up(struct nvme *ctrl)
-{
-	enum hv_err err = dev_open(ctrl->dev);
-
-	if (err == HV_OK)
-		err = map_registers(ctrl);
-	if (err == HV_OK)
-		err = alloc_memory(ctrl);
-	if (err == HV_OK)
-		err = start_at_boot(ctrl);
-	if (err == HV_EIO && ctrl->irqs.nr_handlers == 0 && ctrl->data != HPA_NONE &&
-	    dev_reset(ctrl->dev) == HV_OK) {
-		log_warn("nvme", "%s: once more, after a reset of the function", ctrl->location);
-		err = start_at_boot(ctrl);
-	}
-	return err;
-}
-
-static enum hv_err read_identity(struct nvme *ctrl, uint8_t *data)
-{
-	enum hv_err err = identify(ctrl, NVME_CNS_CONTROLLER, 0, data);
-
-	if (err == HV_OK)
-		err = nvme_identify_controller(data, &ctrl->info);
-	if (err != HV_OK)
-		return err;
-	log_info("nvme", "%s: %s, serial %s, firmware %s, %u queue%s", ctrl->location,
-		 ctrl->info.model, ctrl->info.serial, ctrl->info.firmware, ctrl->nr_pairs,
-		 ctrl->nr_pairs == 1 ? "" : "s");
-	return HV_OK;
-}
-
-static void forget_pages(struct nvme *ctrl)
-{
-	ctrl->data = ctrl->log_data = HPA_NONE;
-	for (uint32_t i = 0; i <= NVME_PAIRS_MAX; i++)
-		ctrl->pairs[i].sq = ctrl->pairs[i].cq = ctrl->pairs[i].lists = HPA_NONE;
-}
-
-static enum hv_err attach(struct pci_device *dev)
-{
-	struct nvme *ctrl = nr_controllers < CONTROLLERS_MAX ? kmem_alloc(sizeof(*ctrl)) : NULL;
-	uint8_t *data = kmem_alloc(NVME_IDENTIFY_BYTES);
-	enum hv_err err = HV_ENOMEM;
-
-	if (!ctrl || !data)
-		goto free_both;
-	ctrl->dev = dev;
-	ctrl->index = nr_controllers;
-	forget_pages(ctrl);
-	dev_name(dev, ctrl->location, sizeof(ctrl->location));
-	timer_init(&ctrl->timer, fire);
-
-	err = bring_up(ctrl);
-	if (err == HV_OK)
-		err = read_identity(ctrl, data);
-	if (err != HV_OK)
-		goto stop;
-
-	nr_controllers++;
-	add_namespaces(ctrl, data);
-	set_timer(ctrl);
-	kmem_free(data);
-	return HV_OK;
-
-stop:
-	dev_stop_dma(dev);
-	forget_commands(ctrl);
-	free_memory(ctrl);
-	if (ctrl->irqs.nr_handlers > 0)
-		ctrl = NULL; /* its interrupt handlers are for ever, and find it switched off */
-free_both:
-	kmem_free(data);
-	kmem_free(ctrl);
-	return err;
-}
-
-static const struct pci_class_match classes[] = {
-	{0x010802, 0xffffff}, /* NVM Express, I/O controller */
-};
-
-const struct pci_driver nvme_driver = {
-	.name = "nvme",
-	.base_class = PCI_CLASS_STORAGE,
-	.devices = "NVM Express",
-	.classes = classes,
-	.nr_classes = ARRAY_SIZE(classes),
-	.attach = attach,
-};

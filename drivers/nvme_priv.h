@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the NVMe driver share. nvme_hw.c has the controller's life, nvme_io_hw.c the
- * commands and their ends.
+ * commands and their ends, nvme_probe_hw.c finds controllers and their disks.
  *
  *   stages:  STOPPING ─► STARTING ─► SETUP ─► LIVE      any of them ─► GONE
  *                ▲        RDY 0       RDY 1     │
  *                └──────────────────────────────┘ nvme_reset()
  *
  * Steps from stage to stage are taken by the controller's timer, or, in attach(), by a loop; the
- * commands of SETUP follow each other as they complete. An I/O pair of queues that is not on (all
+ * commands of SETUP, and those that find the disks when it is LIVE for the first time,
+ * follow each other as they complete. An I/O pair of queues that is not on (all
  * of them but in LIVE) takes no command and completes none: what it had, drivers/block.c repeats.
  */
 #ifndef DRIVERS_NVME_PRIV_H
@@ -21,6 +22,7 @@
 
 #define NVME_PAIRS_MAX	    16u /* of I/O queues */
 #define NVME_NAMESPACES_MAX 16u
+#define NVME_ADMIN_NS	    (10 * NSEC_PER_SEC) /* for one command */
 
 struct nvme;
 
@@ -75,7 +77,27 @@ struct nvme {
 	bool has_events, event_due;
 	uint8_t event_log; /* the page that the last event pointed at */
 	uint64_t health_due_ns;
+
+	/* Finding its disks. */
+	bool is_probed;
+	uint8_t *copy; /* of what identify says; NULL: not needed any more */
+	uint32_t ids[NVME_NAMESPACES_MAX + 1], nr_ids, next_id;
 };
+
+static inline uint32_t nvme_reg_read(const struct nvme *ctrl, uint32_t reg)
+{
+	return *(volatile uint32_t *)(ctrl->registers + reg);
+}
+
+static inline void nvme_reg_write(struct nvme *ctrl, uint32_t reg, uint32_t val)
+{
+	*(volatile uint32_t *)(ctrl->registers + reg) = val;
+}
+
+static inline enum nvme_stage nvme_stage_of(struct nvme *ctrl)
+{
+	return __atomic_load_n(&ctrl->stage, __ATOMIC_RELAXED);
+}
 
 /* ---- nvme_hw.c ---- */
 
@@ -87,6 +109,26 @@ void nvme_give_up(struct nvme *ctrl, const char *why);
 void nvme_ask_health(struct nvme *ctrl);
 /* nvme_shut_down - before the power goes: takes no commands any more */
 void nvme_shut_down(struct nvme *ctrl);
+/* nvme_leave - the same of one that is to be taken out, without waiting; nvme_has_left - whether it
+ * is over, and no command of its queues will be carried out */
+void nvme_leave(struct nvme *ctrl);
+bool nvme_has_left(struct nvme *ctrl);
+
+/*
+ * nvme_begin - with registers mapped and memory taken, on the way to LIVE; nvme_step goes on, as
+ * often as it is called; nvme_go_on has a timer do that from now on. Boot CPU, where the timer and
+ * the admin queue's interrupt stay.
+ */
+void nvme_begin(struct nvme *ctrl);
+void nvme_step(struct nvme *ctrl);
+void nvme_go_on(struct nvme *ctrl);
+void nvme_forget_commands(struct nvme *ctrl);
+void nvme_free_pairs(struct nvme *ctrl, uint32_t first);
+
+/* ---- nvme_probe_hw.c ---- */
+
+/* nvme_probe - LIVE for the first time: find its disks */
+void nvme_probe(struct nvme *ctrl);
 
 /* ---- nvme_io_hw.c ---- */
 

@@ -21,6 +21,8 @@
  *                                  let guests on one core read each other; never; always
  *   irqs=msix|msi|intx             the best way in which devices of this machine may interrupt,
  *                                  for those whose messages do not arrive; default msix
+ *   pciehp=auto|on|off             PCI Express slots whose cards may be changed while the machine
+ *                                  runs: all that firmware does not serve itself; all; none
  *   mtu=BYTES                      the largest packet on the node's networks, 1500 to 9000; default
  *                                  1500. NICs that take less are used with what they take
  *   nmi-every=MS                   for tests: two hundred NMIs to the other CPUs, so far apart

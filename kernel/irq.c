@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors and what they lead to. A handler is set before its vector can be raised, and stays. */
+/*
+ * Vectors and what they lead to. A handler is set before its vector can be raised, and stays until
+ * its device is taken out.
+ */
 #include "kernel/irq.h"
 
 #include "kernel/acpi.h"
@@ -18,8 +21,8 @@ static struct {
 	irq_fn *fn;
 	void *arg;
 } handlers[VECTOR_PIC];
-static uint8_t next_vector = VECTOR_FIRST_IRQ;
-static struct lock lock; /* guards both while they grow */
+static uint8_t next_vector = VECTOR_FIRST_IRQ; /* those from here on were never taken */
+static struct lock lock;		       /* guards both while they change */
 
 static uint32_t nr_unexpected; /* vectors without a handler; the first is logged */
 
@@ -33,19 +36,41 @@ void irq_init(void)
 		 acpi_info.nr_ioapics == 1 ? "" : "s", ioapic_nr_pins());
 }
 
+/* The first that is free; VECTOR_PIC when all are taken. */
+static uint8_t free_vector(void)
+{
+	uint8_t vector = VECTOR_FIRST_IRQ;
+
+	ASSERT_HELD(&lock);
+	while (vector < next_vector && handlers[vector].fn)
+		vector++;
+	return vector;
+}
+
 enum hv_err irq_vector_take(irq_fn *fn, void *arg, uint8_t *vector)
 {
 	enum hv_err err = HV_ENOMEM;
+	uint8_t found;
 
 	lock_take(&lock);
-	if (next_vector < VECTOR_PIC) {
-		handlers[next_vector].arg = arg;
-		__atomic_store_n(&handlers[next_vector].fn, fn, __ATOMIC_RELEASE);
-		*vector = next_vector++;
+	found = free_vector();
+	if (found < VECTOR_PIC) {
+		next_vector = MAX(next_vector, (uint8_t)(found + 1));
+		handlers[found].arg = arg;
+		__atomic_store_n(&handlers[found].fn, fn, __ATOMIC_RELEASE);
+		*vector = found;
 		err = HV_OK;
 	}
 	lock_release(&lock);
 	return err;
+}
+
+void irq_vector_give(uint8_t vector)
+{
+	lock_take(&lock);
+	ASSERT(vector >= VECTOR_FIRST_IRQ && vector < next_vector && handlers[vector].fn);
+	__atomic_store_n(&handlers[vector].fn, NULL, __ATOMIC_RELAXED);
+	lock_release(&lock);
 }
 
 /* A board may wire a level-triggered line active high and say so in an override for its pin. */

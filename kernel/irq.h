@@ -15,6 +15,8 @@ enum irq_trigger { IRQ_EDGE_HIGH, IRQ_EDGE_LOW, IRQ_LEVEL_HIGH, IRQ_LEVEL_LOW };
 
 /* irq_vector_take - a free vector (32..239) for a handler. HV_ENOMEM when all are taken. */
 MUST_CHECK enum hv_err irq_vector_take(irq_fn *fn, void *arg, uint8_t *vector);
+/* irq_vector_give - it cannot be raised any more, and no CPU is in its handler */
+void irq_vector_give(uint8_t vector);
 /* irq_route_gsi - let an IOAPIC pin raise a vector on the boot CPU. HV_ENOENT: no such pin. */
 MUST_CHECK enum hv_err irq_route_gsi(uint32_t gsi, uint8_t vector, enum irq_trigger trigger);
 /* irq_isa_gsi - the pin that an ISA interrupt arrives at, and how it is triggered, as MADT says */

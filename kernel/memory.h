@@ -44,7 +44,8 @@ bool pages_scrub_some(void);
 void *hva_of(hpa_t hpa);
 hpa_t hpa_of(const void *hva);
 
-/* mmio_map - device registers, uncached; kept for ever. NULL when page tables ran out. */
+/* mmio_map - device registers, uncached; kept for ever, and found again when they are mapped
+ * another time. NULL when page tables ran out. */
 void *mmio_map(hpa_t hpa, uint64_t len_bytes);
 
 /* kmem_alloc - zeroed, 16-byte aligned; page aligned from 4 KiB up. NULL when there is none. */

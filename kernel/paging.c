@@ -17,6 +17,8 @@
 /* With 1 GiB pages a dozen do; without, one for every GiB of RAM. */
 #define POOL_PAGES 160
 
+#define MMIO_MAPS_MAX 512u
+
 extern char image_start[], image_end[], text_start[], text_end[], rodata_start[], rodata_end[],
 	data_start[], data_end[], boot_cpu_stacks[], boot_pml4[];
 
@@ -26,8 +28,14 @@ static bool has_allocator; /* the pool was not enough, and pages_alloc works */
 
 static const struct boot_info *boot; /* what is RAM, for paging_map_firmware */
 
-static struct lock mmio_lock; /* guards tables and mmio_next after boot */
+static struct lock mmio_lock; /* guards tables and the next three after boot */
 static uint64_t mmio_next = MMIO_AREA;
+/* What is mapped there, so that a card that is plugged in again and again is mapped once. Those
+ * that have no place here are mapped each time. */
+static struct {
+	uint64_t base, len_bytes, va;
+} mmio_maps[MMIO_MAPS_MAX];
+static uint32_t nr_mmio_maps;
 
 static uint64_t image_hpa(const void *at)
 {
@@ -207,18 +215,42 @@ uint64_t paging_image_end(void)
 	return image_hpa(image_end);
 }
 
+static uint64_t find_mmio(uint64_t base, uint64_t len_bytes)
+{
+	for (uint32_t i = 0; i < nr_mmio_maps; i++)
+		if (base >= mmio_maps[i].base &&
+		    range_fits(base - mmio_maps[i].base, len_bytes, mmio_maps[i].len_bytes))
+			return mmio_maps[i].va + (base - mmio_maps[i].base);
+	return 0;
+}
+
+static uint64_t add_mmio(uint64_t base, uint64_t len_bytes)
+{
+	uint64_t va = mmio_next;
+
+	mmio_next += len_bytes;
+	if (pagetable_map(&tables, va, base, len_bytes, PTE_W | PTE_NX | PTE_PCD | PTE_PWT) !=
+	    HV_OK)
+		return 0;
+	if (nr_mmio_maps < MMIO_MAPS_MAX) {
+		mmio_maps[nr_mmio_maps].base = base;
+		mmio_maps[nr_mmio_maps].len_bytes = len_bytes;
+		mmio_maps[nr_mmio_maps++].va = va;
+	}
+	return va;
+}
+
 void *mmio_map(hpa_t hpa, uint64_t len_bytes)
 {
 	uint64_t base = ALIGN_DOWN(hpa, PAGE_SIZE),
 		 len = ALIGN_UP(hpa + len_bytes, PAGE_SIZE) - base;
-	enum hv_err err;
 	uint64_t va;
 
 	ASSERT(len_bytes && len_bytes <= GIB);
 	lock_take(&mmio_lock);
-	va = mmio_next;
-	mmio_next += len;
-	err = pagetable_map(&tables, va, base, len, PTE_W | PTE_NX | PTE_PCD | PTE_PWT);
+	va = find_mmio(base, len);
+	if (va == 0)
+		va = add_mmio(base, len);
 	lock_release(&mmio_lock);
-	return err == HV_OK ? (void *)(va + (hpa - base)) : NULL;
+	return va != 0 ? (void *)(va + (hpa - base)) : NULL;
 }

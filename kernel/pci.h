@@ -77,6 +77,7 @@ struct pci_device {
 
 	const struct pci_driver *driver; /* who has it; drivers/'s, as the next */
 	void *driver_data;
+	bool is_plugged_in; /* while guests run: attach() is not to wait */
 };
 
 /* pci_scan - fill at most cap devices; returns how many there are, which may be more */

@@ -13,10 +13,10 @@
  *
  * Whose the slots are: [PCIFW] has the operating system ask firmware with _OSC, a method in ACPI's
  * byte code, which Billet does not interpret. Firmware that serves a port itself, by system
- * management interrupts, has its interrupt switched on, and so pci_slot_find() leaves a port alone
- * that is found in this state, unless it is told to take all. Where firmware serves slots by ACPI
- * events, nobody has switched those on, either, so nothing is taken from it but the registers; and
- * QEMU, where it does so, hides the ports' ability.
+ * management interrupts, has the port's hot-plug interrupt switched on, and so pci_slot_find()
+ * leaves a port alone that is found in this state, unless it is told to take all. Firmware that
+ * would have slots served by ACPI's events waits for somebody who switches those on, which nobody
+ * does here; QEMU, in that mode, says nothing to its ports, and a card that comes is never seen.
  *
  * Everything happens on one CPU, the boot CPU; there is no lock.
  *

@@ -21,7 +21,8 @@ static bool is_started[NIC_MAX];
 
 static struct lock lock;     /* whoever changes the uplink; before the switch's lock */
 static struct nic *current;  /* atomic, changed under lock */
-static struct net_port port; /* attached once there is an uplink */
+static struct net_port port; /* attached once there was an uplink; without one, it has no owner */
+static bool is_attached;     /* under lock */
 
 uint32_t net_mtu(void)
 {
@@ -38,7 +39,7 @@ static bool deliver(struct net_port *to, const void *frame, size_t len_bytes,
 {
 	struct nic *nic = to->owner;
 
-	return nic->ops->send(nic, frame, len_bytes, offload);
+	return nic && nic->ops->send(nic, frame, len_bytes, offload);
 }
 
 /* A card may say that a checksum is right, and a virtual one that a frame is not finished. */
@@ -88,6 +89,9 @@ static struct nic *choose(void)
 	for (uint32_t i = 0; i < nic_count(); i++) {
 		const struct nic *nic = nic_at(i);
 
+		cards[i] = (struct uplink_card){0};
+		if (!nic)
+			continue;
 		cards[i].is_usable =
 			is_started[i] && !__atomic_load_n(&nic->is_gone, __ATOMIC_RELAXED);
 		cards[i].has_link = __atomic_load_n(&nic->is_link_up, __ATOMIC_RELAXED);
@@ -102,11 +106,17 @@ static void use(struct nic *nic)
 	__atomic_store_n(&current, nic, __ATOMIC_RELAXED);
 }
 
-static void link_changed(struct nic *changed)
+static void use_none(void)
+{
+	net_change(&port, NULL, 0, NET_MTU_MIN);
+	__atomic_store_n(&current, NULL, __ATOMIC_RELAXED);
+}
+
+static void link_changed(struct nic *whose)
 {
 	struct nic *nic;
 
-	(void)changed; /* all of them are looked at */
+	(void)whose; /* all of them are looked at */
 	lock_take(&lock);
 	nic = choose();
 	if (current && nic && nic != current) {
@@ -117,7 +127,7 @@ static void link_changed(struct nic *changed)
 	lock_release(&lock);
 }
 
-/* ---- boot ---- */
+/* ---- cards that come and go, at boot all of them ---- */
 
 static void read_mtu(void)
 {
@@ -169,9 +179,53 @@ static void attach(struct nic *nic)
 		log_err("net", "%s: cannot be the uplink: %s", nic->location, hv_strerror(err));
 		return;
 	}
+	is_attached = true;
 	use(nic);
 	log_info("net", "uplink is %s of %u network card%s", nic->location, nic_count(),
 		 nic_count() == 1 ? "" : "s");
+}
+
+static void added(uint32_t index)
+{
+	struct nic *nic;
+
+	start(index);
+	lock_take(&lock);
+	nic = choose();
+	if (nic && !is_attached) {
+		attach(nic);
+	} else if (nic && nic != current) {
+		log_info("net", "uplink is %s now", nic->location);
+		use(nic);
+	}
+	lock_release(&lock);
+}
+
+/* When this returns, no deliver() is inside of the card, and none will be. */
+static void removed(const struct nic *gone)
+{
+	struct nic *nic;
+
+	lock_take(&lock);
+	if (gone == current) {
+		nic = choose();
+		log_warn("net", "%s was taken out; %s%s", gone->location,
+			 nic ? "uplink is now " : "there is no uplink", nic ? nic->location : "");
+		if (nic)
+			use(nic);
+		else
+			use_none();
+	}
+	lock_release(&lock);
+}
+
+static void changed(struct nic *nic, uint32_t index, bool is_there)
+{
+	is_started[index] = false;
+	if (is_there)
+		added(index);
+	else
+		removed(nic);
 }
 
 void net_uplink_init(void)
@@ -186,4 +240,5 @@ void net_uplink_init(void)
 	if (nic)
 		attach(nic);
 	lock_release(&lock);
+	nic_watch(changed);
 }

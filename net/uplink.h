@@ -13,8 +13,9 @@ struct nic;
  * net_uplink_init - read the node's MTU, start the NICs, and attach the one that uplink_choose()
  * names
  *
- * A machine without a NIC has no uplink; drivers_init() has said so. Context: boot CPU, once, after
- * drivers_init().
+ * A machine without a NIC has no uplink; drivers_init() has said so. Those that are plugged in
+ * later are started then, and one that is taken out makes room for another. Context: boot CPU,
+ * once, after drivers_init().
  */
 void net_uplink_init(void);
 

@@ -308,6 +308,7 @@ static void open_disk(uint32_t running, const char *id)
 			hv_strerror(err));
 		return;
 	}
+	block_hold(dev); /* it may be taken out */
 	node.dev = dev;
 	log_info("slots", "%s: booted from slot %c%s", dev->name, 'a' + running,
 		 node.is_trial ? ", on trial" : "");

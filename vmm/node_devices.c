@@ -51,10 +51,14 @@ static void read_nic(const struct nic *nic, struct ctl_nic_info *out)
 
 uint32_t node_nics_read(struct ctl_nic_info *out, uint32_t cap)
 {
-	uint32_t nr = MIN(nic_count(), cap);
+	uint32_t nr = 0;
 
-	for (uint32_t i = 0; i < nr; i++)
-		read_nic(nic_at(i), &out[i]);
+	for (uint32_t i = 0; i < nic_count() && nr < cap; i++) {
+		const struct nic *nic = nic_at(i);
+
+		if (nic)
+			read_nic(nic, &out[nr++]);
+	}
 	return nr;
 }
 
@@ -95,9 +99,13 @@ static void read_disk(const struct block_dev *dev, struct ctl_disk_info *out)
 
 uint32_t node_disks_read(struct ctl_disk_info *out, uint32_t cap)
 {
-	uint32_t nr = MIN(block_count(), cap);
+	uint32_t nr = 0;
 
-	for (uint32_t i = 0; i < nr; i++)
-		read_disk(block_at(i), &out[i]);
+	for (uint32_t i = 0; i < block_count() && nr < cap; i++) {
+		const struct block_dev *dev = block_at(i);
+
+		if (dev)
+			read_disk(dev, &out[nr++]);
+	}
 	return nr;
 }

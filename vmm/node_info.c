@@ -23,6 +23,8 @@ static struct { /* fixed after node_info_init() */
 	char cpu_model[64];
 	char cpu_features[512];
 	uint8_t machine_id[16];
+	uint8_t agent_mac[6];
+	bool has_agent_mac;
 	char firmware[64], machine[96];
 	const char *mitigations, *boot_protocol;
 } identity;
@@ -115,6 +117,20 @@ static void read_smbios(void)
 		make_machine_id(identity.machine_id);
 }
 
+/* Made once: the first card may be taken out, and the agent, started again, keeps its address. */
+static void make_agent_mac(void)
+{
+	const struct nic *nic = nic_count() > 0 ? nic_at(0) : NULL;
+
+	if (!nic)
+		return;
+	/* 02: given out locally, one station; b1: ours; then what is the card's own. */
+	identity.agent_mac[0] = 0x02;
+	identity.agent_mac[1] = 0xb1;
+	put_be32(identity.agent_mac + 2, (uint32_t)hash(FNV_BASIS, nic->mac, sizeof(nic->mac)));
+	identity.has_agent_mac = true;
+}
+
 void node_info_init(const char *boot_protocol)
 {
 	identity.boot_protocol = boot_protocol;
@@ -122,6 +138,7 @@ void node_info_init(const char *boot_protocol)
 	read_cpu_model(identity.cpu_model, sizeof(identity.cpu_model));
 	cpu_words(read_cpuid, identity.cpu_features, sizeof(identity.cpu_features));
 	read_smbios();
+	make_agent_mac();
 }
 
 static uint64_t idle_ns(void)
@@ -131,6 +148,25 @@ static uint64_t idle_ns(void)
 	for (uint32_t i = 0; i < cpu_count(); i++)
 		ticks += __atomic_load_n(&cpu_at(i)->idle_tsc, __ATOMIC_RELAXED);
 	return time_ns_of_tsc(ticks);
+}
+
+/* Without those that were taken out. */
+static uint32_t nr_nics(void)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < nic_count(); i++)
+		nr += nic_at(i) != NULL;
+	return nr;
+}
+
+static uint32_t nr_disks(void)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < block_count(); i++)
+		nr += block_at(i) != NULL;
+	return nr;
 }
 
 void node_info_read(struct ctl_node_info *out)
@@ -152,8 +188,8 @@ void node_info_read(struct ctl_node_info *out)
 	out->mem_kernel = kmem_in_use();
 	out->uptime_ns = time_now_ns();
 	out->idle_ns = idle_ns();
-	out->nr_nics = nic_count();
-	out->nr_disks = block_count();
+	out->nr_nics = nr_nics();
+	out->nr_disks = nr_disks();
 	fmt(out->cpu_features, sizeof(out->cpu_features), "%s", identity.cpu_features);
 	fmt(out->firmware, sizeof(out->firmware), "%s", identity.firmware);
 	fmt(out->machine, sizeof(out->machine), "%s", identity.machine);
@@ -161,10 +197,6 @@ void node_info_read(struct ctl_node_info *out)
 
 void control_agent_mac(uint8_t mac[6])
 {
-	if (nic_count() == 0)
-		return;
-	/* 02: given out locally, one station; b1: ours; then what is the card's own. */
-	mac[0] = 0x02;
-	mac[1] = 0xb1;
-	put_be32(mac + 2, (uint32_t)hash(FNV_BASIS, nic_at(0)->mac, sizeof(nic_at(0)->mac)));
+	if (identity.has_agent_mac)
+		memcpy(mac, identity.agent_mac, sizeof(identity.agent_mac));
 }

@@ -88,30 +88,49 @@ static void take_busy(void)
 		now.busy_percent = percent;
 }
 
+static void take_nic(const struct nic *nic)
+{
+	uint32_t i = now.nr_nics++;
+
+	if (i >= STATUS_NICS_MAX)
+		return;
+	fmt(now.nics[i].location, sizeof(now.nics[i].location), "%s", nic->location);
+	fmt(now.nics[i].driver, sizeof(now.nics[i].driver), "%s", nic->ops->driver);
+	memcpy(now.nics[i].mac, nic->mac, sizeof(now.nics[i].mac));
+	now.nics[i].is_link_up = nic->is_link_up;
+	now.nics[i].is_gone = nic->is_gone;
+	now.nics[i].speed_mbps = nic->speed_mbps;
+}
+
+static void take_disk(const struct block_dev *dev)
+{
+	uint32_t i = now.nr_disks++;
+
+	if (i >= STATUS_DISKS_MAX)
+		return;
+	fmt(now.disks[i].name, sizeof(now.disks[i].name), "%s", dev->name);
+	fmt(now.disks[i].model, sizeof(now.disks[i].model), "%s", dev->model);
+	now.disks[i].size_bytes = dev->nr_sectors * dev->sector_bytes;
+	now.disks[i].is_failing = dev->health.is_known && dev->health.is_failing;
+	now.disks[i].is_gone = dev->state == BLOCK_GONE;
+}
+
 static void take_devices(void)
 {
 	memset(now.nics, 0, sizeof(now.nics));
 	memset(now.disks, 0, sizeof(now.disks));
-	now.nr_nics = nic_count();
-	for (uint32_t i = 0; i < MIN(now.nr_nics, STATUS_NICS_MAX); i++) {
-		const struct nic *nic = nic_at(i);
+	now.nr_nics = now.nr_disks = 0;
+	for (uint32_t i = 0; i < nic_count(); i++) {
+		const struct nic *nic = nic_at(i); /* NULL: was taken out */
 
-		fmt(now.nics[i].location, sizeof(now.nics[i].location), "%s", nic->location);
-		fmt(now.nics[i].driver, sizeof(now.nics[i].driver), "%s", nic->ops->driver);
-		memcpy(now.nics[i].mac, nic->mac, sizeof(now.nics[i].mac));
-		now.nics[i].is_link_up = nic->is_link_up;
-		now.nics[i].is_gone = nic->is_gone;
-		now.nics[i].speed_mbps = nic->speed_mbps;
+		if (nic)
+			take_nic(nic);
 	}
-	now.nr_disks = block_count();
-	for (uint32_t i = 0; i < MIN(now.nr_disks, STATUS_DISKS_MAX); i++) {
+	for (uint32_t i = 0; i < block_count(); i++) {
 		const struct block_dev *dev = block_at(i);
 
-		fmt(now.disks[i].name, sizeof(now.disks[i].name), "%s", dev->name);
-		fmt(now.disks[i].model, sizeof(now.disks[i].model), "%s", dev->model);
-		now.disks[i].size_bytes = dev->nr_sectors * dev->sector_bytes;
-		now.disks[i].is_failing = dev->health.is_known && dev->health.is_failing;
-		now.disks[i].is_gone = dev->state == BLOCK_GONE;
+		if (dev)
+			take_disk(dev);
 	}
 }
 

@@ -103,7 +103,7 @@ def start_machine(card, path, cmdline, cpus):
     extra = [*SLOTS, "-netdev", f"stream,id=wire,server=off,addr.type=unix,addr.path={path}",
              *place, "-device", f"{card.device},id=card,netdev=wire{bus}"]
     return Machine("qemu", kernel=KERNEL, board="q35", nic=False, extra=extra, cpus=cpus,
-                   cmdline=f"panic=poweroff nics=card {cmdline}")
+                   cmdline=f"panic=poweroff pciehp=off nics=card {cmdline}")
 
 
 def all_sizes(machine):

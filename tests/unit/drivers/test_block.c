@@ -860,6 +860,21 @@ static void keeps_disks_in_the_order_they_were_added(void **state)
 	others[0] = dev;
 	assert_int_equal(block_add(&others[0]), HV_ENOMEM);
 	assert_int_equal(block_count(), BLOCK_DEVS_MAX);
+
+	/* One that is taken out makes room for another, which takes its place. */
+	block_gone(&others[nr]);
+	assert_true(block_remove(&others[nr]));
+	assert_null(block_at(nr));
+	assert_int_equal(block_count(), BLOCK_DEVS_MAX);
+	block_forget(&others[nr]);
+	assert_int_equal(block_add(&others[0]), HV_OK);
+	assert_ptr_equal(block_at(nr), &others[0]);
+
+	/* One that somebody holds stays, and is gone. */
+	block_hold(&others[nr + 1]);
+	block_gone(&others[nr + 1]);
+	assert_false(block_remove(&others[nr + 1]));
+	assert_ptr_equal(block_at(nr + 1), &others[nr + 1]);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, check_left)

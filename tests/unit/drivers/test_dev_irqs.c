@@ -15,7 +15,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/memory.h"
 
-#define DEVS	     10u
+#define DEVS	     13u
 #define TABLE_AT     0xfe000000u
 #define CAP_MSI	     0x50u
 #define CAP_MSIX     0x60u
@@ -25,13 +25,13 @@ static struct pci_device devs[DEVS];
 static uint8_t config[DEVS][256];
 static uint32_t table[DEVS][32 * 4];
 static struct dev_irqs irqs[DEVS]; /* kept for ever, as the list of them is */
-static uint32_t nr_used;	   /* of all three, by all tests: connecting cannot be taken back */
+static uint32_t nr_used;	   /* of all three, by all tests */
 
 static struct {
 	irq_fn *fn;
 	void *arg;
 } vectors[256];
-static uint32_t nr_vectors, vectors_left, nr_routed, routed_gsi, routed_vector, nr_cpus;
+static uint32_t nr_vectors, nr_given, vectors_left, nr_routed, routed_gsi, routed_vector, nr_cpus;
 static struct cpu cpus[4] = {{.apic_id = 0}, {.apic_id = 2}, {.apic_id = 4}, {.apic_id = 300}};
 
 /* ---- the machine ---- */
@@ -68,6 +68,13 @@ enum hv_err irq_vector_take(irq_fn *fn, void *arg, uint8_t *vector)
 	vectors[*vector].fn = fn;
 	vectors[*vector].arg = arg;
 	return HV_OK;
+}
+
+void irq_vector_give(uint8_t vector)
+{
+	assert_non_null(vectors[vector].fn);
+	vectors[vector].fn = NULL;
+	nr_given++;
 }
 
 enum hv_err irq_route_gsi(uint32_t gsi, uint8_t vector, enum irq_trigger trigger)
@@ -278,6 +285,57 @@ static void spreads_msix_vectors_over_the_cpus(void **state)
 	}
 }
 
+static void sends_those_that_are_connected_later_there_at_once(void **state)
+{
+	struct pci_device *dev = make_device(false, 8);
+	uint32_t *entries = table[nr_used - 1];
+
+	(void)state;
+	nr_cpus = 4;
+	assert_int_equal(connect(dev, 3, DEV_IRQ_MSIX), HV_OK);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(entries[4 * i], 0xfee00000 | cpus[i].apic_id << 12);
+}
+
+static void gives_vectors_back_when_a_card_is_taken_out(void **state)
+{
+	struct pci_device *dev = make_device(false, 8);
+	struct dev_irqs *its = &irqs[nr_used - 1];
+
+	(void)state;
+	assert_int_equal(connect(dev, 5, DEV_IRQ_MSIX), HV_OK);
+	assert_int_not_equal(get_le16(config[dev->at.dev] + CAP_MSIX + 2) & 0x8000, 0);
+	nr_given = 0;
+	dev_irqs_disconnect(its);
+	assert_int_equal(get_le16(config[dev->at.dev] + CAP_MSIX + 2) & 0x8000, 0);
+	assert_int_equal(nr_given, 0); /* a handler may still run */
+	dev_irqs_free(its);
+	assert_int_equal(nr_given, 5);
+	dev_irqs_disconnect(its);
+	dev_irqs_free(its);
+	assert_int_equal(nr_given, 5);
+}
+
+static void calls_the_others_on_a_line_when_one_is_taken_out(void **state)
+{
+	struct pci_device *one = make_device(false, 0), *two = make_device(false, 0);
+	struct dev_irqs *its = &irqs[one->at.dev];
+
+	(void)state;
+	one->irq_line = two->irq_line = 12;
+	assert_int_equal(connect(one, 1, DEV_IRQ_MSIX), HV_OK);
+	assert_int_equal(connect(two, 2, DEV_IRQ_MSIX), HV_OK);
+	nr_given = 0;
+	dev_irqs_disconnect(its);
+	dev_irqs_free(its);
+	raise_vector(routed_vector);
+	assert_int_equal(nr_calls[0], 1);
+	assert_int_equal(nr_calls[1], 1);
+	assert_int_equal(nr_given, 0); /* the line's vector is not its own */
+	assert_int_not_equal(
+		get_le16(config[one->at.dev] + PCI_REG_COMMAND) & PCI_COMMAND_INTX_DISABLE, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, make)
 
 int main(void)
@@ -290,6 +348,9 @@ int main(void)
 		TEST(calls_all_devices_on_a_shared_line),
 		TEST(says_when_a_device_has_no_way_to_interrupt),
 		TEST(spreads_msix_vectors_over_the_cpus),
+		TEST(sends_those_that_are_connected_later_there_at_once),
+		TEST(gives_vectors_back_when_a_card_is_taken_out),
+		TEST(calls_the_others_on_a_line_when_one_is_taken_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

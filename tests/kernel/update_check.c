@@ -6,7 +6,8 @@
  * What it does depends on how it was booted, so one kernel goes through the whole of an update:
  *
  *   not on trial, the other slot empty    a wrong signature, then install, then try
- *   on trial                              check=commit, panic, or hang until the trial's end
+ *   on trial                              check=commit, panic, hang until the trial's end, or stand
+ *                                         still with interrupts off
  *   not on trial otherwise                say what the slots hold, and power off
  */
 #include "boot/after_boot.h"
@@ -21,6 +22,7 @@
 #include "kernel/panic.h"
 #include "kernel/power.h"
 #include "kernel/time.h"
+#include "kernel/watchdog.h"
 #include "storage/boot_disk.h"
 #include "storage/node_slots.h"
 #include "vmm/control.h"
@@ -188,7 +190,7 @@ static void install(void)
 
 static void end_trial(void)
 {
-	static const char *const words[] = {"commit", "panic", "hang"};
+	static const char *const words[] = {"commit", "panic", "hang", "stop"};
 
 	switch (cmdline_choose("check", words, ARRAY_SIZE(words), 0)) {
 	case 1:
@@ -197,6 +199,10 @@ static void end_trial(void)
 		log_info("check", "%u s are left", status.trial_left_s);
 		for (;;)
 			wait_a_little();
+	case 3:
+		log_info("check", "standing still");
+		for (;;)
+			__asm__ volatile("cli; hlt");
 	default:
 		expect(HV_OK, ask(CTL_UPDATE_COMMIT, 0, 0, NULL, 0, NULL, 0), "commit");
 		for (read_status(); status.is_trial; read_status())
@@ -210,6 +216,7 @@ void after_boot(void)
 {
 	struct control_setup setup = {.ops = &control_machine};
 
+	watchdog_watch();
 	control_init(&setup);
 	image_set_budget(64 * MIB);
 	piece = pages_alloc(PIECE_ORDER);

@@ -52,9 +52,9 @@ class Site:
         return out
 
 
-def machine(disk, kind="ide", firmware="bios", more=(), throttle=""):
+def machine(disk, kind="ide", firmware="bios", more=(), throttle="", board="pc"):
     devices = [word for device in DISKS[kind] for word in ("-device", device)]
-    return Machine("qemu", disk=True, firmware=firmware, nic=False,
+    return Machine("qemu", disk=True, firmware=firmware, nic=False, board=board,
                    extra=["-drive", f"if=none,id=disk,format=raw,file={disk}{throttle}", *devices, *more])
 
 
@@ -131,6 +131,15 @@ def goes_back_from_a_release_that_nobody_commits(site):
         goes_through(m)
         says(m, r"[12] s are left$")
         m.wait_serial(r"slots: error: this slot was not found healthy in time", TIMEOUT_S)
+        falls_back(m)
+
+
+@tap.test
+def goes_back_from_a_release_that_stands_still(site):
+    with machine(site.disk("check=stop watchdog=8"), board="q35") as m:
+        goes_through(m)
+        says(m, r"standing still$")
+        m.wait_serial(r"watchdog: warning: TCO of 8086:2918 reset this machine, which had stood still$", TIMEOUT_S)
         falls_back(m)
 
 

@@ -429,6 +429,22 @@ static void takes_the_first_of_two_tables_of_a_kind(void **state)
 	assert_int_equal(info.hpet_hpa, 0xfed00000);
 }
 
+static void says_where_the_table_of_a_watchdog_is(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.wdat_hpa, 0);
+	put_header(0xe6000, "WDAT", 68);
+	put_le64(at(XSDT) + 36 + 8 * 4, 0xe6000);
+	fix(XSDT);
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.wdat_hpa, 0xe6000);
+	assert_int_equal(info.wdat_len_bytes, 68);
+	at(0xe6000)[9]++;
+	assert_int_equal(parse(), HV_OK);
+	assert_int_equal(info.wdat_hpa, 0);
+}
+
 /* The BIOS areas: all of the first MiB. */
 static void finds_the_rsdp_in_the_bios_area_or_the_ebda(void **state)
 {
@@ -485,6 +501,7 @@ int main(void)
 		TEST(finds_s5_in_the_ways_compilers_write_it),
 		TEST(survives_tables_that_point_at_one_another),
 		TEST(takes_the_first_of_two_tables_of_a_kind),
+		TEST(says_where_the_table_of_a_watchdog_is),
 		TEST(finds_the_rsdp_in_the_bios_area_or_the_ebda),
 		TEST(finds_no_rsdp_where_memory_cannot_be_mapped),
 	};

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node that has what a cloud VM has and nothing else: a network card and a disk of virtio.
 
+The controller is behind a tap device in a network namespace, so that its Linux hands TCP on in large
+segments. Where there can be none (tests/system/lib/tapwire.py) it is QEMU's user network.
+
 Prints "ok - name" and "not ok - name" lines; exits 0 when none is "not ok".
 """
 import os
@@ -14,10 +17,12 @@ os.environ["BILLET_EMULATOR"] = "qemu"  # Bochs has no virtio
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import nodesite  # noqa: E402
 import tap  # noqa: E402
-from nodesite import BEAT, Machine, Site, check, equal, until  # noqa: E402
+import tapwire  # noqa: E402
+from nodesite import BEAT, HOST, Machine, Site, Wire, check, equal, until  # noqa: E402
 
 LARGE_MIB = 4
-DEVICES = ["-netdev", "user,id=wire", "-device", "virtio-net-pci,netdev=wire,id=card0",
+OUTSIDE = None  # the tapwire.Host, or why there is none
+DEVICES = ["-device", "virtio-net-pci,netdev=wire,id=card0",
            "-drive", "if=none,id=disk,driver=null-co,size=1073741824,read-zeroes=on",
            "-device", "virtio-blk-pci,drive=disk,serial=cloud-disk-1"]
 
@@ -26,7 +31,12 @@ class CloudMachine(Machine):
     """In place of the card of other tests."""
 
     def __init__(self, *args, **options):
-        super().__init__(*args, **{**options, "board": "q35", "nic": False, "extra": DEVICES})
+        super().__init__(*args, **{**options, "board": "q35", "nic": False, "extra": [
+            "-netdev", f"{tapwire.netdev() if has_tap() else 'user'},id=wire", *DEVICES]})
+
+
+def has_tap():
+    return isinstance(OUTSIDE, tapwire.Host)
 
 
 def said(site, regex, timeout_s=20):
@@ -35,7 +45,12 @@ def said(site, regex, timeout_s=20):
 
 @tap.test
 def enrols_through_virtio_net(site):
-    site.boot()
+    if has_tap():
+        relay = Wire(HOST)
+        relay.to = site.wire.port
+        site.boot(site.configuration(port=relay.port, extra="address = 10.0.2.15/24"))
+    else:
+        site.boot()
     equal([(nic["driver"], nic["link"], nic["uplink"]) for nic in site.node()["nics"]],
           [("virtio-net", True, True)], "network cards")
 
@@ -56,6 +71,15 @@ def runs_a_vm_whose_image_came_that_way(site):
 
 
 @tap.test
+def took_it_in_large_segments(site):
+    """Which the driver puts together and the switch cuts for the agent."""
+    if not has_tap():
+        raise tap.Skip(OUTSIDE)
+    tap.note(f"{OUTSIDE.nr_large} large segments")
+    check(OUTSIDE.nr_large > 20 * LARGE_MIB, f"Linux has handed on {OUTSIDE.nr_large} large segments")
+
+
+@tap.test
 def goes_on_after_the_cable_was_out(site):
     site.machine.qmp("set_link", name="card0", up=False)
     said(site, r"virtio-net: \S+: \S+, no link$")
@@ -68,7 +92,13 @@ def goes_on_after_the_cable_was_out(site):
 
 
 def main():
+    global OUTSIDE
     nodesite.Machine = CloudMachine
+    try:
+        tapwire.enter_namespace()
+        OUTSIDE = tapwire.Host(f"{HOST}/24")
+    except tapwire.Unusable as why:
+        OUTSIDE = str(why)
     with Site() as site:
         status = tap.main("qemu", site)
         if status and site.machine:

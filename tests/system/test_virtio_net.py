@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPO / "tools/emulator"), str(REPO / "tests/system/lib")]
 from machine import Machine, MachineError  # noqa: E402
-from tapwire import FIRST_STREAM, NR_STREAMS, TapWire, Unusable, enter_namespace  # noqa: E402
+from tapwire import FIRST_STREAM, NR_STREAMS, TapWire, Unusable, enter_namespace, netdev  # noqa: E402
 from wire import FRAMES_A_FLOW, NR_FLOWS, SEGMENTS, STREAM_BYTES  # noqa: E402
 
 KERNEL = REPO / "build/kernel-tests/virtio_nics.elf"
@@ -223,7 +223,7 @@ def counts(sizes, each, takes):
 def run(card):
     wire = TapWire(card.mtu, card.queues)
     try:
-        extra = ["-netdev", f"{wire.netdev},id=tap", "-device", f"virtio-net-pci,id=card,netdev=tap,{card.device}",
+        extra = ["-netdev", f"{netdev(card.queues)},id=tap", "-device", f"virtio-net-pci,id=card,netdev=tap,{card.device}",
                  *card.others]
         with Machine("qemu", kernel=KERNEL, board=card.board, nic=False, extra=extra, cpus=card.cpus,
                      cmdline=f"panic=poweroff mtu={card.mtu} then={','.join(card.then)} {card.cmdline}") as machine:

@@ -76,13 +76,13 @@ class Answer:
 
 
 class Wire:
-    """A TCP relay from a port of 127.0.0.1 to another, in one of three conditions."""
+    """A TCP relay from a port of an address, mostly 127.0.0.1, to one of 127.0.0.1, in one of three conditions."""
 
     PASSES, REFUSES, SWALLOWS = range(3)
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1"):
         self.condition, self.to, self.on_bytes = Wire.PASSES, None, None
-        self.accepting = socket.create_server(("127.0.0.1", 0))
+        self.accepting = socket.create_server((address, 0))
         self.port = self.accepting.getsockname()[1]
         self.pairs, self.lock = [], threading.Lock()
         self.is_open = True

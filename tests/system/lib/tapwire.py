@@ -2,7 +2,7 @@
 """A network card's wire whose other end is Linux: QEMU's tap device in a network namespace of its own.
 
 A card of virtio leaves work to whoever is next, and takes work that others have left. Both pass
-through Linux here, which believes no header that it has not checked:
+through Linux here, which believes no header that it has not checked. For TapWire's tests:
 
     card ──► tap "wire" ──► packet socket, with the header that came with the frame: headers
                                 └──► tap "cut", which takes finished frames only, so that Linux sums and
@@ -87,10 +87,15 @@ def set_up(name, mtu):
     ip("link", "set", name, "mtu", str(mtu), "txqueuelen", str(QUEUE_FRAMES), "up")
 
 
-def packet_socket(name):
+def netdev(queues=1):
+    """QEMU's words for the tap device "wire"."""
+    return "tap,ifname=wire,script=no,downscript=no,vhost=off" + (f",queues={queues}" if queues > 1 else "")
+
+
+def packet_socket(name, ignores_outgoing=1):
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-    sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, ignores_outgoing)
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)
     except PermissionError:
@@ -99,11 +104,29 @@ def packet_socket(name):
     return sock
 
 
+class Host(threading.Thread):
+    """This machine itself on the wire, with an address. nr_large counts large segments that it gives to the card."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.nr_large = 0
+        ip("tuntap", "add", "dev", "wire", "mode", "tap")
+        ip("link", "set", "lo", "up")
+        set_up("wire", 1500)
+        ip("address", "add", address, "dev", "wire")
+        self.seen = packet_socket("wire", ignores_outgoing=0)
+        self.start()
+
+    def run(self):
+        while True:
+            header, (_, _, kind, *_) = self.seen.recvfrom(HEADER.size)
+            self.nr_large += kind == socket.PACKET_OUTGOING and HEADER.unpack(header)[1] == GSO[TYPE_IP4]
+
+
 class TapWire(Peer, threading.Thread):
     """From here to close(). headers counts frames of the card by (target port, gso_type, is its sum missing).
 
-    netdev   QEMU's words for the card's side
-    gso_size of the large segments that it sends
+    gso_size  of the large segments that it sends
     """
 
     def __init__(self, mtu=1500, queues=1):
@@ -118,8 +141,6 @@ class TapWire(Peer, threading.Thread):
         set_up("cut", mtu)
         set_up("wire", mtu)
         self.cut, self.wire = packet_socket("cut"), packet_socket("wire")
-        self.netdev = ("tap,ifname=wire,script=no,downscript=no,vhost=off" +
-                       (f",queues={queues}" if queues > 1 else ""))
         self.start()
 
     def close(self):

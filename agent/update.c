@@ -11,8 +11,6 @@
 
 #include "agent/report.h"
 
-#define MANIFEST_MAGIC "billet-release-1"
-
 static bool is_release(const uint8_t sha256[32], uint64_t size, const struct desired_update *wanted)
 {
 	char text[SHA256_TEXT_MAX];
@@ -42,7 +40,7 @@ static bool make_manifest(const struct desired_update *wanted, struct ctl_update
 	static_assert(sizeof(wanted->version) <= sizeof(out->version), "the version fits");
 
 	memset(out, 0, sizeof(*out));
-	memcpy(out->magic, MANIFEST_MAGIC, sizeof(out->magic));
+	memcpy(out->magic, CTL_UPDATE_MAGIC, sizeof(out->magic));
 	memcpy(out->version, wanted->version, strlen(wanted->version));
 	out->size = wanted->size;
 	return hex_from_text(wanted->sha256, out->sha256, sizeof(out->sha256)) &&

@@ -7,8 +7,7 @@
 #include "kernel/lib/string.h"
 #include "storage/boot_disk.h"
 
-#define MANIFEST_MAGIC "billet-release-1"
-#define SLOT_NONE      2u
+#define SLOT_NONE 2u
 
 enum step {
 	STEP_END,
@@ -139,7 +138,7 @@ static void note(struct slots *s, enum step step)
 
 static bool is_manifest_sound(const struct ctl_update_manifest *manifest, uint64_t slot_bytes)
 {
-	return memcmp(manifest->magic, MANIFEST_MAGIC, sizeof(manifest->magic)) == 0 &&
+	return memcmp(manifest->magic, CTL_UPDATE_MAGIC, sizeof(manifest->magic)) == 0 &&
 	       memchr(manifest->version, 0, sizeof(manifest->version)) && manifest->size > 0 &&
 	       manifest->size <= slot_bytes;
 }

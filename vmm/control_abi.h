@@ -203,12 +203,14 @@ struct ctl_agent_status { /* texts are shown as they are, cut to the screen; ASC
 };
 _Static_assert(sizeof(struct ctl_agent_status) == 496, "control ABI");
 
+#define CTL_UPDATE_MAGIC "billet-release-1"
+
 /*
  * What a release's key signs: this struct without its signature, as it stands here. The signature
  * is ECDSA on P-256 over its SHA-256, r and s as 32 bytes each, big-endian.
  */
 struct ctl_update_manifest {
-	char magic[16];	    /* "billet-release-1" without a closing zero */
+	char magic[16];	    /* CTL_UPDATE_MAGIC without its closing zero */
 	char version[64];   /* zero-terminated and zero-filled */
 	uint8_t sha256[32]; /* of the image, a billet.elf */
 	uint64_t size;	    /* bytes */

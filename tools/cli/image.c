@@ -7,6 +7,7 @@
 
 #include "tools/cli/api.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/file.h"
 #include "tools/cli/upload.h"
 
 static const struct column list_columns[] = {
@@ -34,8 +35,9 @@ static const char *guess_kind(const struct upload_file *f)
 {
 	char magic[4];
 
-	return upload_read_at(f, magic, 4, 0x202) == 4 && memcmp(magic, "HdrS", 4) == 0 ? "kernel"
-											: "initrd";
+	return file_read_at(f->fd, f->path, magic, 4, 0x202) == 4 && memcmp(magic, "HdrS", 4) == 0
+		       ? "kernel"
+		       : "initrd";
 }
 
 void image_upload(const struct args *args)

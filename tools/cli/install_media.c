@@ -21,6 +21,7 @@
 #include "tools/cli/api.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/die.h"
+#include "tools/cli/file.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/release.h"
 #include "tools/cli/units.h"
@@ -176,9 +177,7 @@ static void set_id(uint8_t *env)
 
 	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
 		die(EXIT_REFUSED, "libcrypto gives no random numbers");
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-	set_variable(env, BOOT_DISK_ENV_ID, text);
+	set_variable(env, BOOT_DISK_ENV_ID, units_hex(bytes, sizeof(bytes), text));
 }
 
 static void fill_config(struct media *m, const struct args *args, const char *conf)
@@ -263,35 +262,11 @@ static void open_output(struct media *m, const struct args *args)
 		check_device(m);
 }
 
-static void write_all(const struct media *m, const uint8_t *bytes, size_t len, uint64_t at)
+/* open_image() has looked at its size. */
+static void read_image(int image, uint8_t *bytes, size_t len, uint64_t at)
 {
-	while (len > 0) {
-		ssize_t n = pwrite(m->fd, bytes, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			die(EXIT_REFUSED, "cannot write %s: %s", m->output, strerror(errno));
-		bytes += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-}
-
-static void read_all(int fd, uint8_t *bytes, size_t len, uint64_t at)
-{
-	while (len > 0) {
-		ssize_t n = pread(fd, bytes, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			die(EXIT_REFUSED, "cannot read the image: %s",
-			    n < 0 ? strerror(errno) : "it ends early");
-		bytes += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
+	if (file_read_at(image, "the image", bytes, len, at) != len)
+		die(EXIT_REFUSED, "cannot read the image: it ends early");
 }
 
 static void copy_image(const struct media *m, int image)
@@ -302,8 +277,8 @@ static void copy_image(const struct media *m, int image)
 	static_assert(BOOT_DISK_IMAGE_BYTES % PIECE == 0, "whole pieces");
 	progress_begin(&progress, m->output, 0, BOOT_DISK_IMAGE_BYTES);
 	for (uint64_t at = 0; at < BOOT_DISK_IMAGE_BYTES; at += PIECE) {
-		read_all(image, piece, PIECE, at);
-		write_all(m, piece, PIECE, at);
+		read_image(image, piece, PIECE, at);
+		file_write_at(m->fd, m->output, piece, PIECE, at);
 		progress_at(&progress, at + PIECE);
 	}
 	progress_end(&progress);
@@ -318,12 +293,12 @@ void node_install_media(const struct args *args)
 
 	check_network(args);
 	m->output = args->values[OPT_OUTPUT];
-	read_all(image, m->config, sizeof(m->config), BOOT_DISK_CONFIG_AT);
+	read_image(image, m->config, sizeof(m->config), BOOT_DISK_CONFIG_AT);
 	open_output(m, args);
 	conf = write_conf(args);
 	fill_config(m, args, conf);
 	copy_image(m, image);
-	write_all(m, m->config, sizeof(m->config), BOOT_DISK_CONFIG_AT);
+	file_write_at(m->fd, m->output, m->config, sizeof(m->config), BOOT_DISK_CONFIG_AT);
 	if (fsync(m->fd) != 0 || close(m->fd) != 0)
 		die(EXIT_REFUSED, "cannot write %s: %s", m->output, strerror(errno));
 	close(image);

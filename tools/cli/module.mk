@@ -4,7 +4,7 @@ cli-pure := $(addprefix tools/cli/, args.c progress.c settings.c table.c units.c
 
 pure-y += $(cli-pure)
 billetctl-y += $(cli-pure) storage/grubenv.c kernel/lib/err.c $(addprefix tools/cli/, \
-	api.c commands.c completion.c console.c deadline.c die.c help.c image.c login.c install_media.c main.c node.c release.c rest.c token.c \
+	api.c commands.c completion.c console.c deadline.c die.c file.c help.c image.c login.c install_media.c main.c node.c release.c rest.c token.c \
 	upload.c usage.c vm.c)
 
 # asprintf(), strptime() and the like, also where the tests compile them.

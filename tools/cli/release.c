@@ -20,7 +20,9 @@
 #include "tools/cli/api.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/die.h"
+#include "tools/cli/file.h"
 #include "tools/cli/release.h"
+#include "tools/cli/units.h"
 #include "tools/cli/upload.h"
 #include "vmm/control_abi.h"
 
@@ -95,9 +97,7 @@ static char *public_text(EVP_PKEY *key)
 					    &len) != 1 ||
 	    len != sizeof(point))
 		die(EXIT_REFUSED, "the public key cannot be had from the key");
-	for (size_t i = 0; i < sizeof(point); i++)
-		snprintf(text + 2 * i, 3, "%02x", point[i]);
-	return text;
+	return units_hex(point, sizeof(point), text);
 }
 
 char *release_public_key(const char *path)
@@ -181,14 +181,12 @@ static char *sign_text(EVP_PKEY *key, const struct upload_file *f, const char *v
 	struct ctl_update_manifest m = {.size = f->size};
 	char *text = xalloc(2 * sizeof(m.signature) + 1);
 
-	memcpy(m.magic, "billet-release-1", sizeof(m.magic));
+	memcpy(m.magic, CTL_UPDATE_MAGIC, sizeof(m.magic));
 	memcpy(m.version, version, strlen(version));
 	for (size_t i = 0; i < sizeof(m.sha256); i++)
 		sscanf(f->sha256 + 2 * i, "%2hhx", &m.sha256[i]);
 	sign(key, &m);
-	for (size_t i = 0; i < sizeof(m.signature); i++)
-		snprintf(text + 2 * i, 3, "%02x", m.signature[i]);
-	return text;
+	return units_hex(m.signature, sizeof(m.signature), text);
 }
 
 /* ---- the version, as boot/version_note.S has it in the image -------------------------------- */
@@ -228,8 +226,8 @@ static char *read_notes(const struct upload_file *f, const Elf64_Phdr *segment)
 	if (segment->p_filesz > NOTES_MAX)
 		return NULL;
 	bytes = xalloc(segment->p_filesz + 1);
-	version =
-		find_version(bytes, upload_read_at(f, bytes, segment->p_filesz, segment->p_offset));
+	version = find_version(
+		bytes, file_read_at(f->fd, f->path, bytes, segment->p_filesz, segment->p_offset));
 	free(bytes);
 	return version;
 }
@@ -240,12 +238,12 @@ static char *version_of(const struct upload_file *f)
 	Elf64_Phdr segment;
 	char *version = NULL;
 
-	if (upload_read_at(f, &head, sizeof(head), 0) != sizeof(head) ||
+	if (file_read_at(f->fd, f->path, &head, sizeof(head), 0) != sizeof(head) ||
 	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_phentsize != sizeof(segment))
 		die(EXIT_REFUSED, "%s is no billet.elf", f->path);
 	for (unsigned int i = 0; i < head.e_phnum && !version; i++)
-		if (upload_read_at(f, &segment, sizeof(segment),
-				   head.e_phoff + i * sizeof(segment)) == sizeof(segment) &&
+		if (file_read_at(f->fd, f->path, &segment, sizeof(segment),
+				 head.e_phoff + i * sizeof(segment)) == sizeof(segment) &&
 		    segment.p_type == PT_NOTE)
 			version = read_notes(f, &segment);
 	if (!version || !version[0] ||

@@ -64,6 +64,14 @@ static bool leading_number(const char *text, uint64_t max, uint64_t *value, cons
 	return true;
 }
 
+char *units_hex(const uint8_t *bytes, size_t len, char *text)
+{
+	for (size_t i = 0; i < len; i++)
+		sprintf(text + 2 * i, "%02x", bytes[i]);
+	text[2 * len] = 0;
+	return text;
+}
+
 bool units_parse_number(const char *text, uint64_t max, uint64_t *value)
 {
 	const char *rest;

@@ -17,6 +17,8 @@ const char *units_bytes(uint64_t bytes,
 const char *units_duration(int64_t seconds,
 			   char text[static UNITS_TEXT_MAX]); /* "3 s", "4 min", "2 h", "5 d" */
 
+char *units_hex(const uint8_t *bytes, size_t len, char *text); /* 2 * len + 1; gives text back */
+
 bool units_parse_number(const char *text, uint64_t max,
 			uint64_t *value);		       /* decimal digits and nothing else */
 bool units_parse_mib(const char *text, uint64_t *mib);	       /* "256", "256M", "2G", "2GiB" */

@@ -16,29 +16,13 @@
 #include <unistd.h>
 
 #include "tools/cli/die.h"
+#include "tools/cli/file.h"
 #include "tools/cli/progress.h"
+#include "tools/cli/units.h"
 
 #define PIECE	    (1u << 20) /* bytes; the controller takes up to 8 MiB */
 #define TRIES	    8u
 #define WAIT_MAX_MS 8000u
-
-size_t upload_read_at(const struct upload_file *f, void *buf, size_t cap, uint64_t offset)
-{
-	size_t got = 0;
-
-	while (got < cap) {
-		ssize_t n = pread(f->fd, (char *)buf + got, cap - got, (off_t)(offset + got));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			die(EXIT_REFUSED, "cannot read %s: %s", f->path, strerror(errno));
-		if (n == 0)
-			break;
-		got += (size_t)n;
-	}
-	return got;
-}
 
 static void hash(struct upload_file *f)
 {
@@ -49,7 +33,7 @@ static void hash(struct upload_file *f)
 	if (!context || !EVP_DigestInit_ex(context, EVP_sha256(), NULL))
 		die(EXIT_REFUSED, "libcrypto gives no SHA-256");
 	for (uint64_t at = 0; at < f->size;) {
-		size_t got = upload_read_at(f, buf, PIECE, at);
+		size_t got = file_read_at(f->fd, f->path, buf, PIECE, at);
 
 		if (got == 0)
 			die(EXIT_REFUSED, "%s became shorter while it was read", f->path);
@@ -59,8 +43,7 @@ static void hash(struct upload_file *f)
 	EVP_DigestFinal_ex(context, digest, NULL);
 	EVP_MD_CTX_free(context);
 	free(buf);
-	for (unsigned int i = 0; i < UPLOAD_SHA256_BYTES; i++)
-		snprintf(f->sha256 + 2 * i, 3, "%02x", digest[i]);
+	units_hex(digest, sizeof(digest), f->sha256);
 }
 
 void upload_open(struct upload_file *f, const char *path)
@@ -146,7 +129,7 @@ static enum piece_result send_piece(const struct upload_file *f, const char *pat
 	struct reply reply = {0};
 	enum piece_result said = PIECE_AGAIN;
 
-	request.len_bytes = upload_read_at(f, buf, PIECE, *offset);
+	request.len_bytes = file_read_at(f->fd, f->path, buf, PIECE, *offset);
 	if (request.len_bytes == 0)
 		die(EXIT_REFUSED, "%s became shorter while it was read", f->path);
 	*result = rest_try(&request, &reply);

@@ -22,9 +22,6 @@ struct upload_extra { /* more that the image's entry says; a row without a key e
 /* upload_open - open and hash a file; ends the program when it is not one */
 void upload_open(struct upload_file *f, const char *path);
 
-/* upload_read_at - bytes read, fewer than cap only at the file's end */
-size_t upload_read_at(const struct upload_file *f, void *buf, size_t cap, uint64_t offset);
-
 /* upload_image - make the entry, or find an earlier one of the same bytes, and send what is
  * missing; the image as the controller has it then. Gives. */
 yyjson_doc *upload_image(const struct upload_file *f, const char *name,

@@ -30,6 +30,16 @@ static void writes_bytes_with_the_unit_that_fits(void **state)
 		assert_string_equal(units_bytes(rows[i].bytes, text), rows[i].text);
 }
 
+static void writes_bytes_as_hex(void **state)
+{
+	static const uint8_t bytes[] = {0x00, 0x0f, 0xa5, 0xff};
+	char text[2 * sizeof(bytes) + 1];
+
+	(void)state;
+	assert_string_equal(units_hex(bytes, sizeof(bytes), text), "000fa5ff");
+	assert_string_equal(units_hex(bytes, 0, text), "");
+}
+
 static void writes_durations(void **state)
 {
 	char text[UNITS_TEXT_MAX];
@@ -122,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_bytes_with_the_unit_that_fits),
+		cmocka_unit_test(writes_bytes_as_hex),
 		cmocka_unit_test(writes_durations),
 		cmocka_unit_test(reads_numbers_and_nothing_else),
 		cmocka_unit_test(reads_sizes_and_times_with_units),

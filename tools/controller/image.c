@@ -67,6 +67,27 @@ static void read_image(sqlite3_stmt *q, struct image *i)
 	db_text(q, 11, i->signature, sizeof(i->signature));
 }
 
+enum image_found image_find(struct db *db, const char *name, const char *kind,
+			    char id[static ID_TEXT_MAX])
+{
+	sqlite3_stmt *q = db_query(db,
+				   "SELECT id, kind = ?2, state = 'ready' FROM images"
+				   " WHERE id = ?1 OR name = ?1",
+				   "tt", name, kind);
+	bool fits, is_ready;
+
+	id[0] = 0;
+	if (!db_row(db, q))
+		return IMAGE_NONE;
+	db_text(q, 0, id, ID_TEXT_MAX);
+	fits = sqlite3_column_int(q, 1);
+	is_ready = sqlite3_column_int(q, 2);
+	db_done(q);
+	if (!fits)
+		return IMAGE_OTHER_KIND;
+	return is_ready ? IMAGE_READY : IMAGE_NOT_READY;
+}
+
 static bool find(struct call *c, struct image *i)
 {
 	sqlite3_stmt *q = db_query(&c->d->db, IMAGE_COLUMNS "id = ?1 OR name = ?1", "t", c->param);

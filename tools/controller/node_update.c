@@ -12,6 +12,7 @@
 #include "tools/controller/api_nodes.h"
 #include "tools/controller/audit.h"
 #include "tools/controller/desired.h"
+#include "tools/controller/image.h"
 #include "tools/controller/util.h"
 
 struct order {
@@ -28,29 +29,24 @@ static const struct schema order_schema = SCHEMA(struct order, order_fields);
 /* Replaces a name by the id of a release that is whole. */
 static bool find_release(struct call *c, char release[static NAME_TEXT_MAX])
 {
-	struct db *db = &c->d->db;
-	sqlite3_stmt *q = db_query(db,
-				   "SELECT id, kind = 'release', state = 'ready' FROM images"
-				   " WHERE id = ?1 OR name = ?1",
-				   "t", release);
-	bool is_release = false, is_ready = false;
-	char id[ID_TEXT_MAX] = "";
+	char id[ID_TEXT_MAX];
 
-	if (db_row(db, q)) {
-		db_text(q, 0, id, sizeof(id));
-		is_release = sqlite3_column_int(q, 1);
-		is_ready = sqlite3_column_int(q, 2);
-		db_done(q);
-	}
-	if (!is_release)
+	switch (image_find(&c->d->db, release, "release", id)) {
+	case IMAGE_READY:
+		break;
+	case IMAGE_NONE:
+	case IMAGE_OTHER_KIND:
 		call_error(c, 404, "release_not_found", "release",
 			   "There is no release '%s'; GET /v1/images?kind=release lists them.",
 			   release);
-	else if (!is_ready)
+		return false;
+	case IMAGE_NOT_READY:
 		call_error(c, 409, "image_not_ready", "release",
 			   "The release '%s' is not ready: finish its upload first.", release);
+		return false;
+	}
 	strcpy(release, id);
-	return is_release && is_ready;
+	return true;
 }
 
 static bool may_update(struct call *c, const char *node, bool force)

@@ -10,6 +10,7 @@
 
 #include "tools/controller/audit.h"
 #include "tools/controller/desired.h"
+#include "tools/controller/image.h"
 #include "tools/controller/node.h"
 #include "tools/controller/util.h"
 
@@ -65,33 +66,28 @@ static bool read_wish(struct call *c, struct vm_wish *w)
 /* Replaces an image's name by its id. */
 static bool find_image(struct call *c, const char *key, char name[static NAME_TEXT_MAX])
 {
-	struct db *db = &c->d->db;
-	bool ready, fits;
 	char id[ID_TEXT_MAX];
-	sqlite3_stmt *q;
 
 	if (!name[0])
 		return true;
-	q = db_query(db,
-		     "SELECT id, state = 'ready', kind = ?2 FROM images WHERE id = ?1 OR name = ?1",
-		     "tt", name, key);
-	if (!db_row(db, q)) {
+	switch (image_find(&c->d->db, name, key, id)) {
+	case IMAGE_READY:
+		break;
+	case IMAGE_NONE:
 		call_error(c, 404, "image_not_found", key,
 			   "There is no image '%s'; GET /v1/images lists them.", name);
 		return false;
-	}
-	db_text(q, 0, id, sizeof(id));
-	ready = sqlite3_column_int(q, 1);
-	fits = sqlite3_column_int(q, 2);
-	db_done(q);
-	if (!fits)
+	case IMAGE_OTHER_KIND:
 		call_error(c, 422, "invalid_field", key,
 			   "The image '%s' is of another kind than '%s'.", name, key);
-	else if (!ready)
+		return false;
+	case IMAGE_NOT_READY:
 		call_error(c, 409, "image_not_ready", key,
 			   "The image '%s' is not ready: finish its upload first.", name);
+		return false;
+	}
 	strcpy(name, id);
-	return fits && ready;
+	return true;
 }
 
 #define FREE_MIB                                                                                   \

@@ -9,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-ENGINES = {"bochs": "VT-x (Bochs)", "qemu": "AMD-V (QEMU)"}
+ENGINES = {"bochs": "VT-x (Bochs)", "qemu": "AMD-V (QEMU)", "bochs-amd": "AMD-V (Bochs)"}
+WHOLE_NODES = "bochs", "qemu"  # those that can do what whole nodes with Linux guests want
 NONE = "\N{EN DASH}"  # the test means nothing on this engine
 
 

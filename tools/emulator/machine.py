@@ -28,6 +28,7 @@ TAIL_LINES = 40
 PR_SET_PDEATHSIG = 1
 
 BOCHS_CPU = "corei7_skylake_x"
+BOCHS_AMD_CPU = "ryzen"
 BOCHS_POWER_OFF = "ACPI control: soft power off"
 BOCHS_HOST_MIB_MAX = 2048
 QEMU_CPU = "EPYC,+svm,+npt"
@@ -285,6 +286,7 @@ class Machine:
             (self.folder / "slirp.conf").write_text("\n".join(
                 ["net = 10.0.2.0", "mask = 255.255.255.0", "host = 10.0.2.2",
                  "dhcpstart = 10.0.2.15", "dns = 10.0.2.3", *forwards]) + "\n")
+        cpus_ignored = ", ".join(f"cpu{i}=ignore" for i in range(self.cpus))
         lines = [
             "display_library: term",
             "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot",
@@ -300,6 +302,7 @@ class Machine:
             f"com1: enabled=1, mode=file, dev={self.serial}",
             f"log: {self.log}",
             "panic: action=fatal",
+            *([f"error: action=report, {cpus_ignored}"] if self.cpu == BOCHS_AMD_CPU else []),  # each #VMEXIT is one
             *self.extra,
         ]
         (self.folder / "bochsrc").write_text("\n".join(lines) + "\n")

@@ -12,6 +12,8 @@ static struct watchdog *running; /* NULL: none, or stopped for good */
 static struct watchdog_times times;
 static struct watchdog_beats beats;
 static struct timer timers[CPU_MAX];
+static bool is_watching;      /* fixed once it is set, on the boot CPU */
+static uint64_t looked_at_ns; /* the boot CPU's */
 
 static void choose(const struct watchdog *dog)
 {
@@ -71,16 +73,41 @@ static void beat(struct timer *timer)
 	again(timer, times.beat_ms);
 }
 
-static void look(struct timer *timer)
+static void look_around(void)
 {
 	uint32_t dead = watchdog_find_dead(&beats, cpu_count());
 
+	looked_at_ns = time_now_ns();
 	if (!dead)
 		watchdog_kick();
 	else
 		log_err("watchdog", "CPU %u stands still: if it goes on so, the machine is reset",
 			dead);
+}
+
+static bool has_passed(uint32_t ms)
+{
+	return time_now_ns() - looked_at_ns >= ms * NSEC_PER_MSEC;
+}
+
+/* Not at once after watchdog_work() did: the others had no time to count. */
+static void look(struct timer *timer)
+{
+	if (has_passed(times.look_ms / 2))
+		look_around();
 	again(timer, times.look_ms);
+}
+
+void watchdog_work(void)
+{
+	uint32_t cpu = this_cpu()->index;
+
+	if (!__atomic_load_n(&is_watching, __ATOMIC_RELAXED))
+		watchdog_kick();
+	else if (cpu != 0)
+		watchdog_beat(&beats, cpu);
+	else if (has_passed(times.look_ms))
+		look_around();
 }
 
 static void begin_beating(void *arg)
@@ -100,6 +127,8 @@ void watchdog_watch(void)
 		return;
 	cpu_call_others(begin_beating, NULL);
 	timer_init(&timers[0], look);
+	looked_at_ns = time_now_ns();
+	__atomic_store_n(&is_watching, true, __ATOMIC_RELAXED);
 	again(&timers[0], times.look_ms);
 	if (dog->ops->start(dog, times.run_s) != HV_OK)
 		log_err("watchdog", "%s does not take its new timeout", dog->name);

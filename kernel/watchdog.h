@@ -46,6 +46,12 @@ MUST_CHECK enum hv_err watchdog_begin(struct watchdog *dog);
 /* watchdog_kick - the machine got further. Context: the boot, and a panic. */
 void watchdog_kick(void);
 
+/*
+ * watchdog_work - a piece of long work is done, and there is more: for what keeps a CPU for seconds
+ * in the kernel, where its timers do not fire. Context: any but NMI.
+ */
+void watchdog_work(void);
+
 /* watchdog_watch - the boot is over, and all CPUs are up: kick from timers. Context: boot CPU. */
 void watchdog_watch(void);
 

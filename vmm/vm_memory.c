@@ -9,6 +9,7 @@
 #include "kernel/lib/assert.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/memory.h"
+#include "kernel/watchdog.h"
 #include "vmm/ept.h"
 
 struct block {
@@ -73,6 +74,7 @@ static enum hv_err fill(struct vm *vm, uint64_t total)
 		if (err != HV_OK)
 			return err;
 		offset += PAGE_SIZE << order;
+		watchdog_work(); /* a GiB that is not clean takes a good part of a second */
 	}
 	return HV_OK;
 }

@@ -7,6 +7,7 @@
  *   last     another CPU then, while the boot CPU goes on
  *   no       (or nothing) nobody
  *   panic    it panics then
+ *   busy     nobody, but all CPUs work for ten seconds with interrupts off
  *
  * A node whose boot CPU goes on powers off after so many seconds as stay= says.
  */
@@ -29,6 +30,16 @@ static void stand_still(void)
 	log_info("check", "CPU %u stands still", this_cpu()->index);
 	for (;;)
 		__asm__ volatile("cli; hlt");
+}
+
+static void be_busy(struct timer *timer)
+{
+	(void)timer;
+	for (unsigned i = 0; i < 20; i++) {
+		time_busy_wait_ns(NSEC_PER_SEC / 2);
+		watchdog_work();
+	}
+	log_info("check", "CPU %u was busy", this_cpu()->index);
 }
 
 static void hang_now(struct timer *timer)
@@ -57,6 +68,14 @@ static void set(struct timer *timer, void (*fire)(struct timer *timer), uint64_t
 	timer_set(timer, tsc_now() + time_tsc_of_ns(seconds * NSEC_PER_SEC));
 }
 
+static void be_busy_soon(void *arg)
+{
+	static struct timer timers[CPU_MAX];
+
+	(void)arg;
+	set(&timers[this_cpu()->index], be_busy, 1);
+}
+
 static void hang_if_last(void *arg)
 {
 	(void)arg;
@@ -66,7 +85,7 @@ static void hang_if_last(void *arg)
 
 void after_boot(void)
 {
-	static const char *const words[] = {"no", "boot", "first", "last", "panic"};
+	static const char *const words[] = {"no", "boot", "first", "last", "panic", "busy"};
 
 	switch (cmdline_choose("check", words, ARRAY_SIZE(words), 0)) {
 	case 1:
@@ -80,6 +99,10 @@ void after_boot(void)
 		break;
 	case 4:
 		set(&hang, panic_now, HANG_AFTER_S);
+		break;
+	case 5:
+		cpu_call_others(be_busy_soon, NULL);
+		be_busy_soon(NULL);
 		break;
 	default:
 		break;

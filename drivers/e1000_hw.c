@@ -23,22 +23,6 @@ static void configure(struct intel_nic *card)
 	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
 }
 
-static void irqs_on(struct intel_nic *card)
-{
-	intel_write(card, REG_ITR, ITR_50_US);
-	intel_write(card, REG_IMS, INT_USED);
-}
-
-static void irqs_off(struct intel_nic *card)
-{
-	intel_write(card, REG_IMC, ~0u);
-}
-
-static void raise(struct intel_queue *queue)
-{
-	intel_write(queue->card, REG_ICS, INT_RXT0);
-}
-
 static const struct nic_ops ops = {
 	.driver = "e1000", .start = intel_nic_start, .send = intel_nic_send};
 
@@ -56,9 +40,9 @@ static const struct intel_family family = {
 	.nr_mta = 128,
 	.irqs_best = DEV_IRQ_INTX,
 	.configure = configure,
-	.irqs_on = irqs_on,
-	.irqs_off = irqs_off,
-	.raise = raise,
+	.irqs_on = intel_nic_irqs_on,
+	.irqs_off = intel_nic_irqs_off,
+	.raise = intel_nic_raise,
 };
 
 static enum hv_err attach(struct pci_device *dev)

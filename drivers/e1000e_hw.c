@@ -54,8 +54,7 @@ static void configure_queue(struct intel_queue *queue)
 static void irqs_on(struct intel_nic *card)
 {
 	if (card->irqs.kind != DEV_IRQ_MSIX) {
-		intel_write(card, REG_ITR, ITR_50_US);
-		intel_write(card, REG_IMS, INT_USED);
+		intel_nic_irqs_on(card);
 		return;
 	}
 	for (uint32_t i = 0; i < NR_EITR; i++)
@@ -70,14 +69,16 @@ static void irqs_on(struct intel_nic *card)
 
 static void irqs_off(struct intel_nic *card)
 {
-	intel_write(card, REG_IMC, ~0u);
+	intel_nic_irqs_off(card);
 	intel_write(card, REG_EIAC_82574, 0);
 }
 
 static void raise(struct intel_queue *queue)
 {
-	intel_write(queue->card, REG_ICS,
-		    queue->card->irqs.kind == DEV_IRQ_MSIX ? INT_RXQ0 : INT_RXT0);
+	if (queue->card->irqs.kind == DEV_IRQ_MSIX)
+		intel_write(queue->card, REG_ICS, INT_RXQ0);
+	else
+		intel_nic_raise(queue);
 }
 
 static void queue_done(struct intel_queue *queue)

@@ -256,24 +256,6 @@ static enum hv_err tune_link(struct intel_nic *card, uint32_t speed_mbps)
 	return is_done ? HV_OK : HV_EBUSY;
 }
 
-/* ---- interrupts ---- */
-
-static void irqs_on(struct intel_nic *card)
-{
-	intel_write(card, REG_ITR, ITR_50_US);
-	intel_write(card, REG_IMS, INT_USED);
-}
-
-static void irqs_off(struct intel_nic *card)
-{
-	intel_write(card, REG_IMC, ~0u);
-}
-
-static void raise(struct intel_queue *queue)
-{
-	intel_write(queue->card, REG_ICS, INT_RXT0);
-}
-
 static const struct nic_ops ops = {
 	.driver = "e1000e", .start = intel_nic_start, .send = intel_nic_send};
 
@@ -296,9 +278,9 @@ static const struct intel_family family = {
 	.configure = configure,
 	.configure_queue = configure_queue,
 	.tune_link = tune_link,
-	.irqs_on = irqs_on,
-	.irqs_off = irqs_off,
-	.raise = raise,
+	.irqs_on = intel_nic_irqs_on,
+	.irqs_off = intel_nic_irqs_off,
+	.raise = intel_nic_raise,
 };
 
 static enum hv_err attach(struct pci_device *dev)

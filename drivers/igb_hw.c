@@ -245,7 +245,7 @@ static void irqs_on_i350(struct intel_nic *card)
 
 static void irqs_off(struct intel_nic *card)
 {
-	intel_write(card, REG_IMC, ~0u);
+	intel_nic_irqs_off(card);
 	intel_write(card, REG_EIMC, ~0u);
 }
 
@@ -256,7 +256,7 @@ static void raise(struct intel_queue *queue)
 	if (card->irqs.kind == DEV_IRQ_MSIX)
 		intel_write(card, REG_EICS, BIT(intel_nic_vector(card, queue->index)));
 	else
-		intel_write(card, REG_ICS, INT_RXT0);
+		intel_nic_raise(queue);
 }
 
 static uint32_t other_causes(struct intel_nic *card)

@@ -194,6 +194,11 @@ enum hv_err intel_nic_start(struct nic *nic, uint32_t mtu);
 bool intel_nic_send(struct nic *nic, const void *frame, size_t len_bytes,
 		    const struct frame_offload *offload);
 
+/* A family's interrupts, where all come by one line or message */
+void intel_nic_irqs_on(struct intel_nic *card);
+void intel_nic_irqs_off(struct intel_nic *card);
+void intel_nic_raise(struct intel_queue *queue);
+
 /* intel_nic_vector - the index of the message that handler i's interrupts are sent by */
 uint32_t intel_nic_vector(const struct intel_nic *card, uint32_t handler);
 

@@ -212,6 +212,22 @@ static void handle_other(void *arg)
 		intel_nic_look_at_link(card);
 }
 
+void intel_nic_irqs_on(struct intel_nic *card)
+{
+	intel_write(card, REG_ITR, ITR_50_US);
+	intel_write(card, REG_IMS, INT_USED);
+}
+
+void intel_nic_irqs_off(struct intel_nic *card)
+{
+	intel_write(card, REG_IMC, ~0u);
+}
+
+void intel_nic_raise(struct intel_queue *queue)
+{
+	intel_write(queue->card, REG_ICS, INT_RXT0);
+}
+
 uint32_t intel_nic_vector(const struct intel_nic *card, uint32_t handler)
 {
 	return handler % card->irqs.nr_vectors;

@@ -3,6 +3,9 @@
  * Disks of virtio: a ring for each CPU, where the device has so many, on which that CPU submits and
  * is interrupted.
  *
+ * One that is plugged in while guests run is asked for its serial number by a timer, and is a disk
+ * when it has answered.
+ *
  * A ring in which the device wrote nonsense is broken, and the disk is reset. Lock order: a queue,
  * then drivers/block.c's lock of the disk, whose requests end under both.
  *
@@ -24,6 +27,7 @@
 	 VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_MQ | VIRTIO_BLK_F_DISCARD)
 #define QUEUES_MAX 16u
 #define ID_NS	   NSEC_PER_SEC
+#define ID_LOOK_NS NSEC_PER_MSEC
 
 /* [VIRTIO] "Block Device", "Device configuration layout": offsets */
 #define CONFIG_CAPACITY	   0u
@@ -48,6 +52,10 @@ struct disk {
 	struct block_dev block;
 	struct virtio_dev virtio;
 	bool is_resetting; /* atomic */
+	bool is_added;	   /* to the list of disks; the boot CPU's, as the next three */
+	struct timer id_timer;
+	uint64_t id_deadline_ns;
+	struct block_request id; /* the question for its serial number */
 	uint32_t nr_queues;
 	struct disk_queue queues[QUEUES_MAX];
 };
@@ -273,6 +281,7 @@ static void free_queues(struct disk *disk)
 		virtio_dev_free_ring(&at->ring);
 		if (at->slots != HPA_NONE)
 			pages_free(at->slots, SLOTS_ORDER);
+		at->slots = HPA_NONE;
 	}
 }
 
@@ -311,30 +320,36 @@ static uint32_t chain_max(const struct disk *disk)
 	return most;
 }
 
-/* Nobody else uses the disk yet. */
-static bool wait_for_one(struct disk_queue *at, enum hv_err *status)
-{
-	uint64_t begin = time_now_ns();
-
-	while (!virtio_blk_take(&at->queue, status))
-		if (time_now_ns() - begin > ID_NS)
-			return false;
-	return true;
-}
-
-static enum hv_err read_serial(struct disk *disk)
+/* The interrupt handler is to keep away until it is answered. */
+static enum hv_err ask_serial(struct disk *disk)
 {
 	struct disk_queue *at = &disk->queues[0];
-	struct block_request id = {.op = BLOCK_READ};
-	enum hv_err err = virtio_blk_put_id(&at->queue, &id), status;
+	enum hv_err err;
 
-	if (err != HV_OK)
-		return err;
-	virtio_dev_kick(&at->ring);
-	if (!wait_for_one(at, &status))
-		return HV_EIO;
+	disk->id = (struct block_request){.op = BLOCK_READ};
+	lock_take(&at->lock);
+	at->is_live = false;
+	err = virtio_blk_put_id(&at->queue, &disk->id);
+	if (err == HV_OK)
+		virtio_dev_kick(&at->ring);
+	lock_release(&at->lock);
+	disk->id_deadline_ns = time_now_ns() + ID_NS;
+	return err;
+}
+
+/* HV_EBUSY: not yet. HV_EIO: it does not answer. */
+static enum hv_err take_serial(struct disk *disk)
+{
+	struct disk_queue *at = &disk->queues[0];
+	enum hv_err status;
+
+	lock_take(&at->lock);
+	at->is_live = virtio_blk_take(&at->queue, &status) != NULL;
+	lock_release(&at->lock);
+	if (!at->is_live)
+		return time_now_ns() > disk->id_deadline_ns ? HV_EIO : HV_EBUSY;
 	if (status == HV_OK) /* it need not have one */
-		virtio_blk_text(at->queue.slots[id.slot].id, disk->block.serial,
+		virtio_blk_text(at->queue.slots[disk->id.slot].id, disk->block.serial,
 				sizeof(disk->block.serial));
 	return HV_OK;
 }
@@ -364,21 +379,54 @@ static void say(const struct disk *disk)
 		 disk->nr_queues == 1 ? "" : "s", block->serial);
 }
 
-/* Interrupts cannot be disconnected: what fails from here on is left, silenced, where it is. */
+static void free_disk(struct disk *disk)
+{
+	free_queues(disk);
+	kmem_free(disk);
+}
+
+static enum hv_err add(struct disk *disk)
+{
+	enum hv_err err = block_add(&disk->block);
+
+	if (err != HV_OK)
+		return err;
+	disk->is_added = true;
+	say(disk);
+	drain(disk, &disk->queues[0]); /* and let it interrupt again, if it did too early */
+	return HV_OK;
+}
+
+static void look_for_serial(struct timer *timer)
+{
+	struct disk *disk = container_of(timer, struct disk, id_timer);
+	enum hv_err err = take_serial(disk);
+
+	if (err == HV_OK)
+		err = add(disk);
+	if (err == HV_EBUSY)
+		timer_set(timer, tsc_now() + time_tsc_of_ns(ID_LOOK_NS));
+	else if (err != HV_OK)
+		log_err("virtio-blk", "%s: is no disk: %s", disk->block.location, hv_strerror(err));
+}
+
 static enum hv_err bring_up(struct disk *disk)
 {
 	enum hv_err err = start(disk);
 
 	if (err == HV_OK)
-		err = read_serial(disk);
-	if (err == HV_OK)
-		err = block_add(&disk->block);
-	if (err != HV_OK) {
-		virtio_dev_close(&disk->virtio);
+		err = ask_serial(disk);
+	if (err != HV_OK)
 		return err;
+	if (disk->virtio.pci->is_plugged_in) {
+		timer_init(&disk->id_timer, look_for_serial);
+		look_for_serial(&disk->id_timer);
+		return HV_OK;
 	}
-	say(disk);
-	return HV_OK;
+	do
+		err = take_serial(disk);
+	while (err == HV_EBUSY);
+	return err == HV_OK ? add(disk) : err;
 }
 
 static enum hv_err attach(struct pci_device *dev)
@@ -397,18 +445,65 @@ static enum hv_err attach(struct pci_device *dev)
 	if (err == HV_OK)
 		err = virtio_dev_connect(&disk->virtio, disk->nr_queues);
 	if (err != HV_OK)
-		goto free_disk;
+		goto close;
 
 	memcpy(disk->block.location, disk->virtio.location, sizeof(disk->block.location));
 	fmt(disk->block.name, sizeof(disk->block.name), "vblk%u", nr_disks++);
 	fmt(disk->block.model, sizeof(disk->block.model), "virtio disk");
-	return bring_up(disk);
+	dev->driver_data = disk;
+	err = bring_up(disk);
+	if (err == HV_OK)
+		return HV_OK;
 
-free_disk:
+close:
 	virtio_dev_close(&disk->virtio);
-	free_queues(disk);
-	kmem_free(disk);
+	virtio_dev_release(&disk->virtio);
+	free_disk(disk);
 	return err;
+}
+
+/* ---- taking it out ---- */
+
+static void detach(struct pci_device *dev, bool is_there)
+{
+	struct disk *disk = dev->driver_data;
+
+	timer_cancel(&disk->id_timer);
+	(void)begin_reset(disk);
+	stop(disk);
+	if (is_there)
+		virtio_dev_leave(&disk->virtio);
+	else
+		virtio_dev_abandon(&disk->virtio);
+}
+
+static bool is_detached(struct pci_device *dev)
+{
+	struct disk *disk = dev->driver_data;
+
+	return virtio_dev_has_left(&disk->virtio);
+}
+
+/* A disk that somebody holds keeps its struct for ever. */
+static void release(struct pci_device *dev)
+{
+	struct disk *disk = dev->driver_data;
+	bool is_removed = true;
+
+	virtio_dev_abandon(&disk->virtio);
+	stop(disk); /* a reset that had just begun may have started it */
+	if (disk->is_added) {
+		block_gone(&disk->block);
+		is_removed = block_remove(&disk->block);
+	}
+	virtio_dev_release(&disk->virtio);
+	if (!is_removed) {
+		free_queues(disk);
+		return;
+	}
+	if (disk->is_added)
+		block_forget(&disk->block);
+	free_disk(disk);
 }
 
 static const struct pci_match matches[] = {
@@ -423,4 +518,7 @@ const struct pci_driver virtio_blk_driver = {
 	.matches = matches,
 	.nr_matches = ARRAY_SIZE(matches),
 	.attach = attach,
+	.detach = detach,
+	.is_detached = is_detached,
+	.release = release,
 };

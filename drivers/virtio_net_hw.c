@@ -234,13 +234,8 @@ static void take_answers(struct virtio_net_card *card)
 		;
 }
 
-/* Spin until they are answered, at boot only; later the device has them done by itself. */
-void virtio_net_card_await_commands(struct virtio_net_card *card)
+static void judge_answers(struct virtio_net_card *card)
 {
-	uint64_t start = time_now_ns();
-
-	while (card->control.q.nr_out > 0 && time_now_ns() - start < COMMAND_NS)
-		take_answers(card);
 	if (virtio_net_has(card, VIRTIO_NET_F_CTRL_RX) && command_at(card, 0)->ack != CTRL_ACK_OK)
 		log_warn("virtio-net",
 			 "%s: does not pass on frames to other addresses than its own",
@@ -250,6 +245,18 @@ void virtio_net_card_await_commands(struct virtio_net_card *card)
 			 card->nic.location, card->nr_pairs);
 		card->nr_pairs = 1;
 	}
+}
+
+/* In attach() only; after a reset the device has them done by itself. */
+bool virtio_net_card_are_answered(struct virtio_net_card *card)
+{
+	if (!virtio_net_has(card, VIRTIO_NET_F_CTRL_VQ))
+		return true;
+	take_answers(card);
+	if (card->control.q.nr_out > 0 && time_now_ns() - card->commands_ns < COMMAND_NS)
+		return false;
+	judge_answers(card);
+	return true;
 }
 
 /* ---- starting it, at boot and after a reset ---- */
@@ -297,6 +304,7 @@ enum hv_err virtio_net_card_run(struct virtio_net_card *card)
 		err = virtio_dev_ok(&card->virtio);
 	if (err != HV_OK)
 		return err;
+	card->commands_ns = time_now_ns();
 	if (virtio_net_has(card, VIRTIO_NET_F_CTRL_VQ))
 		put_commands(card);
 	for (uint32_t i = 0; i < card->nr_pairs; i++)
@@ -410,4 +418,25 @@ void virtio_net_card_announce(struct virtio_net_card *card)
 	log_link(card);
 	timer_init(&card->watch, watch);
 	set_watch(card);
+}
+
+/* The watch and resets are on this CPU, too. */
+void virtio_net_card_leave(struct virtio_net_card *card, bool is_there)
+{
+	timer_cancel(&card->watch);
+	stop(card);
+	card->nic.is_gone = true;
+	if (card->is_added)
+		update_link(card);
+	if (is_there)
+		virtio_dev_leave(&card->virtio);
+	else
+		virtio_dev_abandon(&card->virtio);
+}
+
+void virtio_net_card_end_timers(struct virtio_net_card *card)
+{
+	timer_cancel(&card->watch);
+	for (uint32_t i = 0; i < NIC_QUEUES_MAX; i++)
+		timer_cancel(&card->rx[i].more);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding a network card of virtio, at boot: what it can, how many pairs of rings it has (one for
+ * Finding a network card of virtio, at boot or when it is plugged in, and letting go of it: what it
+ * can, how many pairs of rings it has (one for
  * each CPU up to NIC_QUEUES_MAX is used), memory for them.
  *
  * Large segments are received only where a frame may fill several buffers; buffers that hold one
@@ -22,6 +23,7 @@
 #define WANTED_WITH_GUEST_TSO (VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6)
 #define WANTED_WITH_CTRL_VQ   (VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_MQ)
 
+#define ANSWER_LOOK_NS	   NSEC_PER_MSEC
 #define BUFFER_BYTES_MERGE 4096u
 #define BUFFER_BYTES	   2048u /* header, frame of NIC_MTU and a tag */
 #define FRAME_EXTRA	   18u	 /* Ethernet header and a tag */
@@ -194,7 +196,7 @@ static void free_card(struct virtio_net_card *card)
 
 static struct virtio_net_card *alloc_card(void)
 {
-	struct virtio_net_card *card = nic_count() < NIC_MAX ? kmem_alloc(sizeof(*card)) : NULL;
+	struct virtio_net_card *card = nic_has_room() ? kmem_alloc(sizeof(*card)) : NULL;
 
 	if (!card)
 		return NULL;
@@ -217,21 +219,43 @@ static void say(const struct virtio_net_card *card)
 		 card->nic.features & NIC_RX_CSUM ? ", checks checksums" : "");
 }
 
-/* Interrupts cannot be disconnected: what fails from here on is left, silenced, where it is. */
+static void add(struct virtio_net_card *card)
+{
+	card->nic.nr_rx_queues = card->nic.nr_tx_queues = card->nr_pairs;
+	virtio_net_card_announce(card);
+	say(card);
+	card->is_added = true;
+	nic_add(&card->nic);
+}
+
+/* Of one that was plugged in; several may be, for the last place in the list. */
+static void look_for_answers(struct timer *timer)
+{
+	struct virtio_net_card *card = container_of(timer, struct virtio_net_card, watch);
+
+	if (!virtio_net_card_are_answered(card))
+		timer_set(timer, tsc_now() + time_tsc_of_ns(ANSWER_LOOK_NS));
+	else if (nic_has_room())
+		add(card);
+	else
+		log_warn("virtio-net", "%s: there are too many cards for another",
+			 card->nic.location);
+}
+
 static enum hv_err bring_up(struct virtio_net_card *card)
 {
 	enum hv_err err = virtio_net_card_run(card);
 
-	if (err != HV_OK) {
-		virtio_dev_close(&card->virtio);
+	if (err != HV_OK)
 		return err;
+	if (card->virtio.pci->is_plugged_in) {
+		timer_init(&card->watch, look_for_answers);
+		look_for_answers(&card->watch);
+		return HV_OK;
 	}
-	if (virtio_net_has(card, VIRTIO_NET_F_CTRL_VQ))
-		virtio_net_card_await_commands(card);
-	card->nic.nr_rx_queues = card->nic.nr_tx_queues = card->nr_pairs;
-	virtio_net_card_announce(card);
-	say(card);
-	nic_add(&card->nic);
+	while (!virtio_net_card_are_answered(card))
+		;
+	add(card);
 	return HV_OK;
 }
 
@@ -251,11 +275,39 @@ static enum hv_err attach(struct pci_device *dev)
 	if (err == HV_OK)
 		err = virtio_dev_connect(&card->virtio, card->nr_pairs);
 	if (err == HV_OK)
-		return bring_up(card);
-
+		err = bring_up(card);
+	if (err == HV_OK) {
+		dev->driver_data = card;
+		return HV_OK;
+	}
 	virtio_dev_close(&card->virtio);
+	virtio_dev_release(&card->virtio);
 	free_card(card);
 	return err;
+}
+
+static void detach(struct pci_device *dev, bool is_there)
+{
+	virtio_net_card_leave(dev->driver_data, is_there);
+}
+
+static bool is_detached(struct pci_device *dev)
+{
+	struct virtio_net_card *card = dev->driver_data;
+
+	return virtio_dev_has_left(&card->virtio);
+}
+
+static void release(struct pci_device *dev)
+{
+	struct virtio_net_card *card = dev->driver_data;
+
+	virtio_dev_abandon(&card->virtio);
+	if (card->is_added)
+		nic_remove(&card->nic);
+	virtio_dev_release(&card->virtio);
+	virtio_net_card_end_timers(card);
+	free_card(card);
 }
 
 static const struct pci_match matches[] = {
@@ -270,4 +322,7 @@ const struct pci_driver virtio_net_driver = {
 	.matches = matches,
 	.nr_matches = ARRAY_SIZE(matches),
 	.attach = attach,
+	.detach = detach,
+	.is_detached = is_detached,
+	.release = release,
 };

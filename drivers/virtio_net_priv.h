@@ -71,7 +71,9 @@ struct virtio_net_card {
 	struct virtio_net_tx_queue tx[NIC_QUEUES_MAX];
 	struct virtio_ring control; /* after boot: the watch's */
 	hpa_t commands;		    /* a page of them; HPA_NONE: not taken */
-	struct timer watch;
+	uint64_t commands_ns;	    /* when they were given */
+	bool is_added;		    /* to the list of cards */
+	struct timer watch;	    /* before that, for the answers of one that was plugged in */
 };
 
 extern const struct nic_ops virtio_net_nic_ops;
@@ -90,11 +92,19 @@ static inline bool virtio_net_has(const struct virtio_net_card *card, uint64_t f
  */
 MUST_CHECK enum hv_err virtio_net_card_run(struct virtio_net_card *card);
 
-/* virtio_net_card_await_commands - spin until the commands of the above are answered; boot */
-void virtio_net_card_await_commands(struct virtio_net_card *card);
+/*
+ * virtio_net_card_are_answered - whether the commands of the above are; asked again and again, in
+ * attach() or by a timer. After a while they are taken as refused, and what that means is done.
+ */
+bool virtio_net_card_are_answered(struct virtio_net_card *card);
 
-/* virtio_net_card_announce - its link into the log, and look after it from now on; boot, last */
+/* virtio_net_card_announce - its link into the log, and look after it from now on; last */
 void virtio_net_card_announce(struct virtio_net_card *card);
+
+/* virtio_net_card_leave - it is to be taken out: no frames, no link. The boot CPU. */
+void virtio_net_card_leave(struct virtio_net_card *card, bool is_there);
+/* virtio_net_card_end_timers - once nobody can set them any more */
+void virtio_net_card_end_timers(struct virtio_net_card *card);
 
 /* virtio_net_card_init_queue - what a receive queue needs beside memory */
 void virtio_net_card_init_queue(struct virtio_net_card *card, struct virtio_net_rx_queue *queue);

@@ -51,7 +51,10 @@ static_assert(COMMON_QUEUE_DEVICE + 8 == VIRTIO_COMMON_BYTES, "[VIRTIO] common c
 	(VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |                        \
 	 VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM)
 
-#define RESET_BOOT_NS  (1000 * NSEC_PER_MSEC)
+#define RESET_BOOT_NS (1000 * NSEC_PER_MSEC)
+#define RESET_FRESH_NS                                                                             \
+	(1 * NSEC_PER_MSEC) /* of one that was just plugged in, while guests wait                  \
+			     */
 #define RESET_NS       (10 * NSEC_PER_SEC)
 #define RESET_LOOK_NS  (1 * NSEC_PER_MSEC)
 #define GENERATION_MAX 16u /* readings that a change may spoil */
@@ -149,11 +152,12 @@ static bool is_in_reset(struct virtio_dev *dev)
 
 static enum hv_err reset_at_boot(struct virtio_dev *dev)
 {
+	uint64_t limit_ns = dev->pci->is_plugged_in ? RESET_FRESH_NS : RESET_BOOT_NS;
 	uint64_t start = time_now_ns();
 
 	write8(dev, COMMON_DEVICE_STATUS, 0);
 	while (is_in_reset(dev))
-		if (time_now_ns() - start > RESET_BOOT_NS)
+		if (time_now_ns() - start > limit_ns)
 			return HV_EIO;
 	return HV_OK;
 }
@@ -199,6 +203,27 @@ void virtio_dev_abandon(struct virtio_dev *dev)
 {
 	dev->is_gone = true;
 	dev_stop_dma(dev->pci);
+}
+
+void virtio_dev_leave(struct virtio_dev *dev)
+{
+	timer_cancel(&dev->reset_timer); /* one that is under way ends here */
+	if (!dev->is_gone)
+		write8(dev, COMMON_DEVICE_STATUS, 0);
+}
+
+bool virtio_dev_has_left(struct virtio_dev *dev)
+{
+	return dev->is_gone || !is_in_reset(dev);
+}
+
+void virtio_dev_release(struct virtio_dev *dev)
+{
+	virtio_dev_abandon(dev);
+	dev_irqs_disconnect(&dev->irqs);
+	dev_wait_for_cpus();
+	dev_irqs_free(&dev->irqs);
+	timer_cancel(&dev->reset_timer);
 }
 
 /* ---- features and configuration ---- */

@@ -83,7 +83,7 @@ struct virtio_ring {
  * dev      zeroed, kept; ops set by the caller
  * Errors:  HV_ENOTSUP - it has the legacy interface only; said in the log. HV_EPROTO - capabilities
  *          that cannot be. HV_EIO - it does not come out of its reset.
- * Context: boot.
+ * Context: attach().
  */
 MUST_CHECK enum hv_err virtio_dev_open(struct virtio_dev *dev, struct pci_device *pci);
 
@@ -132,12 +132,22 @@ static inline void virtio_dev_kick(struct virtio_ring *ring)
 		*ring->notify = ring->index;
 }
 
-/* virtio_dev_close - reset it; memory that it was given may be freed, interrupts are ignored. Boot.
- */
+/* virtio_dev_close - reset it; memory that it was given may be freed, interrupts are ignored. In
+ * attach(). */
 void virtio_dev_close(struct virtio_dev *dev);
 
 /* virtio_dev_abandon - no DMA and no interrupts any more, whatever it does. Any context. */
 void virtio_dev_abandon(struct virtio_dev *dev);
+
+/*
+ * For one that is to be taken out: virtio_dev_leave - begin its last reset; virtio_dev_has_left -
+ * whether that is over, or it is gone. virtio_dev_release - its power is off: when this returns, no
+ * interrupt comes from it any more, no CPU is in a handler of its, and no timer of a reset is set.
+ * Boot CPU.
+ */
+void virtio_dev_leave(struct virtio_dev *dev);
+bool virtio_dev_has_left(struct virtio_dev *dev);
+void virtio_dev_release(struct virtio_dev *dev);
 
 /* virtio_dev_look - whether it is there and well. HV_ENOENT: gone. HV_EIO: it wants a reset. */
 enum hv_err virtio_dev_look(struct virtio_dev *dev);

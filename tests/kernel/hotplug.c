@@ -7,6 +7,8 @@
  *
  *   disk N NAME SERIAL: verified         the pattern was there; the load begins
  *   disk N NAME: ended, W wrong          it is gone, and nothing is under way any more
+ *   disk N NAME: pulled                  one whose serial number begins with "pull": its slot was
+ *                                        switched off under it
  *   nic LOCATION: answered
  *   uplink LOCATION|none
  *   resources: V vectors, K KiB of small blocks, P pages     each second; V and P are free ones
@@ -23,17 +25,21 @@
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/pci.h"
 #include "kernel/time.h"
 #include "net/uplink.h"
 
-#define PATTERN	    0x9e3779b97f4a7c15ull
-#define LANES	    16u
-#define LANE_BYTES  (32u * 1024)
-#define LANE_ORDER  3
-#define SPAN_BYTES  (4u * 1024 * 1024)
-#define TICK_NS	    (50 * NSEC_PER_MSEC)
-#define SAY_TICKS   20u
-#define VECTORS_MAX 256u
+#define PATTERN	     0x9e3779b97f4a7c15ull
+#define LANES	     16u
+#define LANE_BYTES   (32u * 1024)
+#define LANE_ORDER   3
+#define SPAN_BYTES   (4u * 1024 * 1024)
+#define TICK_NS	     (50 * NSEC_PER_MSEC)
+#define SAY_TICKS    20u
+#define PULL_AFTER   100u /* requests of the load */
+#define SLOT_CONTROL 0x18u
+#define SLOT_OFF     0x0700u
+#define VECTORS_MAX  256u
 
 enum stage { STAGE_WRITE, STAGE_FLUSH, STAGE_READ, STAGE_LOAD };
 
@@ -53,7 +59,7 @@ struct work {
 	uint32_t number;
 	char name[16];
 	enum stage stage;
-	uint32_t nr_active, nr_wrong; /* atomic */
+	uint32_t nr_active, nr_wrong, nr_loaded; /* atomic */
 	bool is_over;
 	struct lane lanes[LANES];
 };
@@ -87,6 +93,37 @@ static void compare(struct lane *lane)
 		}
 }
 
+/* The port whose bus the disk is on, by the two digits in front of its location. */
+static const struct pci_device *port_of(const struct block_dev *dev)
+{
+	uint32_t bus = 0;
+
+	for (uint32_t i = 0; i < 2; i++)
+		bus = bus * 16 + (uint32_t)(dev->location[i] <= '9' ? dev->location[i] - '0'
+								    : dev->location[i] - 'a' + 10);
+	for (uint32_t i = 0; i < pci_count(); i++)
+		if (pci_at(i)->header_type == 1 &&
+		    pci_machine.read(pci_machine.arg, pci_at(i)->at, PCI_REG_SECONDARY, 1) == bus)
+			return pci_at(i);
+	return NULL;
+}
+
+/* [PCIe] "Slot Control Register": power off, behind the back of whoever serves the slot. */
+static void pull(const struct work *work)
+{
+	const struct pci_device *port = port_of(work->dev);
+	uint8_t cap = pci_find_cap(&pci_machine, port, PCI_CAP_EXPRESS);
+
+	log_info("hotplug_check", "disk %u %s: pulled", work->number, work->name);
+	pci_machine.write(pci_machine.arg, port->at, cap + SLOT_CONTROL, 2, SLOT_OFF);
+}
+
+static bool is_to_be_pulled(struct work *work)
+{
+	return strncmp(work->dev->serial, "pull", 4) == 0 && work->stage == STAGE_LOAD &&
+	       __atomic_add_fetch(&work->nr_loaded, 1, __ATOMIC_RELAXED) == PULL_AFTER;
+}
+
 static void submit(struct lane *lane);
 
 static void done(struct block_request *req, enum hv_err status)
@@ -97,6 +134,8 @@ static void done(struct block_request *req, enum hv_err status)
 
 	if (status == HV_OK && req->op == BLOCK_READ)
 		compare(lane);
+	if (is_to_be_pulled(work))
+		pull(work);
 	if (status != HV_OK && status != HV_ENOENT)
 		log_err("hotplug_check", "%s: %s", work->name, hv_strerror(status));
 	if (status != HV_OK || req->op == BLOCK_FLUSH) {
@@ -215,7 +254,7 @@ static void take_on(struct block_dev *dev)
 	work->dev = dev;
 	work->number = nr_seen++;
 	work->is_over = false;
-	work->nr_wrong = 0;
+	work->nr_wrong = work->nr_loaded = 0;
 	memcpy(work->name, dev->name, sizeof(work->name));
 	begin(work, STAGE_WRITE);
 }

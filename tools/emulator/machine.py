@@ -110,6 +110,7 @@ class Machine:
         self.firmware, self.has_nic = firmware, nic
         self._keep_serial = Path(serial).resolve() if serial else None
         self.folder = self.process = self._qmp = None
+        self._events = []
         self._seen = 0
 
     def __enter__(self):
@@ -250,7 +251,22 @@ class Machine:
             if "error" in answer:
                 raise self.error(f"{command}: {answer['error']['desc']}")
             if "return" in answer:
-                return answer["return"]  # others are events and the greeting
+                return answer["return"]
+            if "event" in answer:
+                self._events.append(answer)  # what is neither is the greeting
+
+    def wait_event(self, name, timeout_s, **data):
+        """The first event of this name, with these among its data, that was not waited for yet."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for event in self._events:
+                if event["event"] == name and data.items() <= event.get("data", {}).items():
+                    self._events.remove(event)
+                    return event
+            if time.monotonic() > deadline:
+                raise self.error(f"no event {name} with {data} within {timeout_s} s")
+            time.sleep(POLL_S)
+            self.qmp("query-status")
 
     def _qmp_connect(self, timeout_s):
         deadline = time.monotonic() + timeout_s

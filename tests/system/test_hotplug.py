@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Cards that come and go while the machine runs, in QEMU's slots of PCI Express, as a person at the rack
+would do it: device_add plugs one in, device_del presses its slot's button and waits until the power is
+off.
+
+The kernel is tests/kernel/hotplug.c, which works on whatever disk or network card appears. One machine is
+there for all of it. Prints "ok - name" and "not ok - name" lines; exits 0 when none is "not ok".
+"""
+import array
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "tools/emulator"))
+from machine import Machine, MachineError  # noqa: E402
+
+KERNEL = REPO / "build/kernel-tests/hotplug.elf"
+TIMEOUT_S = 60
+ROUNDS = 5
+SLOTS = 5
+DISK_MIB, SPAN_MIB = 16, 4
+PATTERN, MASK = 0x9e3779b97f4a7c15, (1 << 64) - 1
+RESOURCES = re.compile(r"resources: (\d+) vectors, (\d+) KiB of small blocks, (\d+) pages$", re.MULTILINE)
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+class Rack:
+    """The machine, what is plugged into it, and what its kernel says of that. Slot i has bus i + 1."""
+
+    def __init__(self, folder):
+        self.folder, self.nr, self.places = Path(folder), 0, {}
+        extra = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
+        for i in range(SLOTS):
+            extra += ["-device", f"pcie-root-port,id=slot{i},chassis={i + 1},slot={i + 1}"]
+        extra += ["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,bus=slot0,id=first"]
+        self.machine = Machine("qemu", kernel=KERNEL, cmdline="panic=poweroff", board="q35", nic=False, extra=extra)
+        self.machine.start()
+        self.wait("hotplug_check: ready", 0)
+        self.wait("nic 01:00.0: answered", 0)
+
+    def now(self):
+        return len(self.machine.serial_text())
+
+    def wait(self, regex, since):
+        """The match of regex in what was said since; other than Machine.wait_serial(), in any order."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not (found := re.compile(regex, re.MULTILINE).search(self.machine.serial_text(), since)):
+            text = self.machine.serial_text()[since:]
+            if "backtrace:" in text or not self.machine.is_running() or time.monotonic() > deadline:
+                raise self.machine.error(f"no {regex!r}")
+            time.sleep(0.05)
+        return found
+
+    def add_disk(self, driver, slot, serial, place="", **options):
+        """Its name for QEMU, and the image behind it."""
+        self.nr += 1
+        name, image = f"card{self.nr}", self.folder / f"{self.nr}.img"
+        with open(image, "wb") as out:
+            out.truncate(DISK_MIB << 20)
+        self.machine.qmp("blockdev-add", driver="file", filename=str(image), **{"node-name": f"{name}-disk"})
+        self.machine.qmp("device_add", driver=driver, id=name, bus=f"slot{slot}", drive=f"{name}-disk",
+                         serial=serial, **({"addr": place} if place else {}), **options)
+        return name, image
+
+    def add_nic(self, driver, slot, **options):
+        self.nr += 1
+        name = f"card{self.nr}"
+        self.machine.qmp("netdev_add", type="user", id=f"{name}-net")
+        self.machine.qmp("device_add", driver=driver, id=name, bus=f"slot{slot}", netdev=f"{name}-net", **options)
+        return name
+
+    def press(self, *names):
+        for name in names:
+            self.machine.qmp("device_del", id=name)
+
+    def wait_deleted(self, *names):
+        for name in names:
+            self.machine.wait_event("DEVICE_DELETED", TIMEOUT_S, device=name)
+
+    def resources(self):
+        """As the kernel says them twice in a row, and so when nothing goes on."""
+        since, last = self.now(), None
+        while (found := self.wait(RESOURCES.pattern, since)).groups() != last:
+            since, last = found.end(), found.groups()
+        return last
+
+    def check_image(self, image):
+        words = array.array("Q")
+        words.frombytes(image.read_bytes()[:SPAN_MIB << 20])
+        wrong = [n for n, word in enumerate(words) if word != ((n + 1) * PATTERN) & MASK]
+        check(not wrong, f"{len(wrong)} words of {image.name} are wrong, the first at byte {8 * (wrong or [0])[0]}")
+
+    def verified(self, serial, since):
+        """The number that the kernel gave to a disk, whose data it has read back."""
+        return self.wait(rf"disk (\d+) \S+ {serial}: verified$", since)[1]
+
+    def ended(self, number, since):
+        self.wait(rf"disk {number} \S+: ended, 0 wrong$", since)
+
+
+# ---- the cases ----------------------------------------------------------------------------------
+
+def change_again_and_again(rack):
+    """A disk of each kind and a network card, all under load, at the same time."""
+    left = []
+    for turn in range(ROUNDS):
+        since = rack.now()
+        nvme, first = rack.add_disk("nvme", 1, f"nvme-{turn}")
+        blk, second = rack.add_disk("virtio-blk-pci", 2, f"blk-{turn}")
+        net = rack.add_nic("virtio-net-pci", 3)
+        numbers = [rack.verified(f"{kind}-{turn}", since) for kind in ("nvme", "blk")]
+        rack.wait("nic 04:00.0: answered", since)
+        rack.press(nvme, blk, net)
+        rack.wait_deleted(nvme, blk, net)
+        for number in numbers:
+            rack.ended(number, since)
+        for image in (first, second):
+            rack.check_image(image)
+            image.unlink()
+        left.append(rack.resources())
+    # What the first of each kind took for good, as page tables for registers, is found again.
+    check(len(set(left[1:])) == 1, f"vectors, KiB and pages that are left: {left}")
+    check(left[0][0] == left[-1][0], f"vectors that are left: {left}")
+
+
+def pull_a_disk(rack):
+    """With 16 writes under way, and without a button; the slot can be used again."""
+    for driver, slot in (("nvme", 1), ("virtio-blk-pci", 2)):
+        since = rack.now()
+        rack.add_disk(driver, slot, f"pull-{slot}")
+        number = rack.verified(f"pull-{slot}", since)
+        rack.wait(f"disk {number} .*: pulled$", since)
+        rack.wait(rf"hotplug: warning: slot {slot + 1} at \S+: its card was pulled out$", since)
+        rack.ended(number, since)
+        rack.wait(rf"hotplug: slot {slot + 1} at \S+: off$", since)
+    since = rack.now()
+    nvme, image = rack.add_disk("nvme", 1, "after-pull")
+    number = rack.verified("after-pull", since)
+    rack.press(nvme)
+    rack.wait_deleted(nvme)
+    rack.ended(number, since)
+    rack.check_image(image)
+
+
+def name_what_does_not_fit(rack):
+    since = rack.now()
+    big, _ = rack.add_disk("nvme", 1, "big", cmb_size_mb=64)
+    rack.wait(r"hotplug: error: slot 2 at \S+: the card wants 655\d\d KiB of addresses; firmware has left \d+ KiB", since)
+    rack.wait(r"hotplug: error: slot 2 at \S+: there is not enough room for its registers; switched off$", since)
+    rack.wait_deleted(big)
+    small, _ = rack.add_disk("nvme", 1, "small")
+    rack.verified("small", since)
+    rack.press(small)
+    rack.wait_deleted(small)
+
+
+def take_a_card_of_several_functions(rack):
+    """QEMU tells of it when function 0 is there."""
+    since, before = rack.now(), rack.resources()
+    disk, image = rack.add_disk("nvme", 1, "second-function", place="0.1", multifunction=True)
+    net = rack.add_nic("virtio-net-pci", 1, addr="0.0", multifunction=True)
+    number = rack.verified("second-function", since)
+    rack.wait("nic 02:00.0: answered", since)
+    rack.press(net)
+    rack.wait_deleted(net, disk)
+    rack.ended(number, since)
+    rack.check_image(image)
+    check(rack.resources()[:2] == before[:2], f"{before} became {rack.resources()}")
+
+
+def leave_a_card_whose_driver_cannot(rack):
+    since = rack.now()
+    net = rack.add_nic("e1000e", 1)
+    rack.wait(r"drivers: warning: 02:00.0: e1000e takes no cards that are plugged in while the machine runs", since)
+    rack.press(net)
+    rack.wait_deleted(net)
+
+
+def change_the_uplink(rack):
+    """The first card is the uplink; another takes over, and in the end there is none, and one again."""
+    since = rack.now()
+    second = rack.add_nic("virtio-net-pci", 3)
+    rack.wait("nic 04:00.0: answered", since)
+    rack.press("first")
+    rack.wait_deleted("first")
+    rack.wait(r"hotplug_check: uplink 04:00.0$", since)
+    since = rack.now()
+    rack.press(second)
+    rack.wait_deleted(second)
+    rack.wait(r"hotplug_check: uplink none$", since)
+    rack.add_nic("virtio-net-pci", 4)
+    rack.wait(r"hotplug_check: uplink 05:00.0$", since)
+    rack.wait("nic 05:00.0: answered", since)
+
+
+CASES = {
+    "cards are changed again and again under load, and nothing is lost": change_again_and_again,
+    "disks are pulled out with writes under way": pull_a_disk,
+    "a card that is too large is named and left off": name_what_does_not_fit,
+    "a card of several functions comes and goes": take_a_card_of_several_functions,
+    "a card whose driver cannot take it is left": leave_a_card_whose_driver_cannot,
+    "the uplink is changed": change_the_uplink,
+}
+
+
+def main():
+    pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
+    base = REPO / "build/machines"
+    base.mkdir(parents=True, exist_ok=True)
+    failed, folder, rack = 0, tempfile.mkdtemp(prefix="hotplug-", dir=base), None
+    for name, case in CASES.items():
+        if not pattern.search(name):
+            continue
+        try:
+            rack = rack or Rack(folder)
+            case(rack)
+            complaint = re.search(r"hotplug_check: error: .*", rack.machine.serial_text())
+            check(not complaint, complaint and complaint[0])
+            print(f"ok - {name}", flush=True)
+        except (AssertionError, MachineError, OSError) as wrong:
+            failed += 1
+            print(f"not ok - {name}", flush=True)
+            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
+            if rack:
+                rack.machine.kill()
+            rack = None
+    if rack:
+        rack.machine.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())

@@ -79,6 +79,8 @@
 #define VMCS_ENTRY_INSN_LEN	    0x401au
 #define VMCS_TPR_THRESHOLD	    0x401cu
 #define VMCS_CPU_BASED2		    0x401eu
+#define VMCS_PLE_GAP		    0x4020u
+#define VMCS_PLE_WINDOW		    0x4022u
 #define VMCS_INSN_ERROR		    0x4400u
 #define VMCS_EXIT_REASON	    0x4402u
 #define VMCS_EXIT_INTR_INFO	    0x4404u

@@ -45,6 +45,7 @@ static const struct {
 	{WORD_CPU2, CPU2_RDTSCP, LIKES, "enable RDTSCP", NULL},
 	{WORD_CPU2, CPU2_INVPCID, LIKES, "enable INVPCID", NULL},
 	{WORD_CPU2, CPU2_XSAVES, LIKES, "enable XSAVES/XRSTORS", "xsaves"},
+	{WORD_CPU2, CPU2_PAUSE_LOOP, LIKES, "PAUSE-loop exiting", "pause-loop"},
 	{WORD_CPU2, CPU2_APIC_ACCESSES, APICV, "virtualize APIC accesses", NULL},
 	{WORD_CPU2, CPU2_X2APIC_MODE, APICV, "virtualize x2APIC mode", NULL},
 	{WORD_CPU2, CPU2_APIC_REGISTERS, APICV, "APIC-register virtualization", NULL},
@@ -130,6 +131,7 @@ static void choose_features(const struct vmx_cap *cap, struct vmx_ctl *out, stru
 		allows(cap->pin, PIN_PREEMPTION_TIMER) && allows(cap->exit, EXIT_CTL_SAVE_TIMER);
 	out->timer_shift = FIELD_GET(VMX_MISC_TIMER_SHIFT, cap->misc);
 	out->has_xsaves = out->cpu2 & CPU2_XSAVES;
+	out->has_pause_loop = out->cpu2 & CPU2_PAUSE_LOOP;
 	if (out->has_ept_1g)
 		text_add(features, " ", "ept-1g");
 	if (out->has_ept_ad)

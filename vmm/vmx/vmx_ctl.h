@@ -31,7 +31,7 @@ struct vmx_ctl {
 	uint32_t pin, cpu, cpu2, exit, entry;
 	enum vmx_apicv apicv;
 	bool has_ept_1g, has_ept_ad;
-	bool has_preemption_timer, has_xsaves;
+	bool has_preemption_timer, has_xsaves, has_pause_loop;
 	bool invept_single, invvpid_single;
 	uint8_t timer_shift; /* the preemption timer counts TSC >> shift */
 };

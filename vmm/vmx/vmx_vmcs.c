@@ -29,6 +29,11 @@
 
 #define PAT_RESET 0x0007040600070406ull
 
+/* [SDM] "VM-Execution Control Fields", PAUSE-Loop Exiting: TSC ticks between two PAUSEs of one
+ * loop, and those that a loop may take. */
+#define PAUSE_LOOP_GAP	  128
+#define PAUSE_LOOP_WINDOW 4096
+
 /* CR0 bits that the guest changes without an exit. NE stays on below it, whatever it sees. */
 #define CR0_GUEST_OWNED (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(16) | BIT(18) | BIT(31))
 
@@ -268,6 +273,10 @@ static void write_controls(struct vcpu *vcpu)
 		vcpu->vm->npt_root | EPTP_WB | EPTP_WALK_4 | (vmx_ctl.has_ept_ad ? EPTP_AD : 0));
 	if (vmx_ctl.has_xsaves)
 		vmwrite(VMCS_XSS_EXIT_BITMAP, 0);
+	if (vmx_ctl.has_pause_loop) {
+		vmwrite(VMCS_PLE_GAP, PAUSE_LOOP_GAP);
+		vmwrite(VMCS_PLE_WINDOW, PAUSE_LOOP_WINDOW);
+	}
 	vmwrite(VMCS_LINK_POINTER, ~0ull);
 	vmwrite(VMCS_CR0_MASK, ~CR0_GUEST_OWNED);
 	vmwrite(VMCS_CR4_MASK, ~virt_caps.cr4_guest_owned);

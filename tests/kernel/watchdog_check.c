@@ -9,7 +9,8 @@
  *   panic    it panics then
  *   busy     nobody, but all CPUs work for ten seconds with interrupts off
  *
- * A node whose boot CPU goes on powers off after so many seconds as stay= says.
+ * A node whose boot CPU goes on does after so many seconds as stay= says what end= says: it powers
+ * off, or reboots.
  */
 #include "boot/after_boot.h"
 #include "kernel/cmdline.h"
@@ -56,9 +57,13 @@ static void panic_now(struct timer *timer)
 
 static void end_now(struct timer *timer)
 {
+	static const char *const words[] = {"poweroff", "reboot"};
+
 	(void)timer;
 	log_info("check", "still here after %llu s",
 		 (unsigned long long)time_now_ns() / NSEC_PER_SEC);
+	if (cmdline_choose("end", words, ARRAY_SIZE(words), 0) == 1)
+		power_reboot();
 	power_off();
 }
 

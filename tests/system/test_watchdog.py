@@ -24,8 +24,9 @@ TCO, WDAT = r"TCO of 8086:2918", r"ACPI's WDAT"
 DEFAULT_S = r"300 s for each step of the boot, 60 s from then on$"
 
 
-def machine(cmdline, board="q35", table=None, **options):
-    extra = ["-acpitable", f"file={table}"] if table else []
+def machine(cmdline, board="q35", table=None, extra=(), **options):
+    if table:
+        extra = ["-acpitable", f"file={table}"]
     return Machine("qemu", kernel=KERNEL, cmdline=f"log=info {cmdline}", board=board, nic=False, extra=extra,
                    **{"cpus": 2, "mem_mib": 256, "icount": True, **options})
 
@@ -123,6 +124,19 @@ def leaves_a_node_halted_that_is_to_halt_after_a_panic(site):
         says(m, r"panic: halted$", panic_fails=False)
         time.sleep(2)  # its clock jumps to whatever is due
         expect(m.is_running() and m.serial_text().count("boot: Billet") == 1, "it did not stay halted")
+
+
+@tap.test
+def is_stopped_before_the_machine_goes_down(site):
+    for end in ("poweroff", "reboot"):
+        with machine(f"stay=5 end={end}", extra=["-action", "reboot=shutdown,shutdown=pause"]) as m:
+            says(m, r"check: still here after 5 s$")
+            deadline = time.monotonic() + TIMEOUT_S
+            while m.qmp("query-status")["running"]:
+                expect(time.monotonic() < deadline, f"no {end}")
+                time.sleep(0.1)
+            count = m.qmp("human-monitor-command", **{"command-line": f"i /hx {wdat.TCO + 8:#x}"}).split()[-1]
+            expect(int(count, 16) & 0x800, f"TCO1_CNT is {count} at the end: {end}")
 
 
 @tap.test

@@ -99,13 +99,6 @@ static bool has_card(const struct pci_slot *slot, uint16_t status)
 	return status & STATUS_HAS_CARD;
 }
 
-bool pci_slot_has_card(const struct pci_slot *slot)
-{
-	uint16_t status = read16(slot, EXP_SLOT_STATUS);
-
-	return status != STATUS_NOBODY && has_card(slot, status);
-}
-
 /* ---- commands ---- */
 
 static void want(struct pci_slot *slot, uint16_t mask, uint16_t val)

@@ -106,7 +106,4 @@ void pci_slot_is_left(struct pci_slot *slot);
  * follows */
 void pci_slot_failed(struct pci_slot *slot, const char *why);
 
-/* pci_slot_has_card - whether something is plugged in, and its latch is closed */
-bool pci_slot_has_card(const struct pci_slot *slot);
-
 #endif

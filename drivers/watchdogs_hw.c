@@ -115,7 +115,7 @@ static const struct watchdog_ops wdat_ops = {
 	.has_fired = has_wdat_fired,
 };
 
-/* What the map of memory has as anything but devices' own, or does not have at all, is theirs. */
+/* What the map of memory has as reserved, or does not have at all, may be registers. */
 static bool is_memory(uint64_t hpa, uint64_t len_bytes)
 {
 	for (uint32_t i = 0; i < boot_info.nr_ranges; i++) {
@@ -156,7 +156,8 @@ static bool begin_wdat(void)
 		return false;
 	err = wdat_parse(table, acpi_info.wdat_len_bytes, is_memory, &wdat, &why);
 	if (err != HV_OK) {
-		log_warn("watchdog", "ACPI's WDAT is not used: %s", why);
+		log_line(err == HV_ENOENT ? LOG_INFO : LOG_WARN, "watchdog",
+			 "ACPI's WDAT is not used: %s", why);
 		return false;
 	}
 	dog.min_s = wdat.min_s;

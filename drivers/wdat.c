@@ -276,7 +276,10 @@ enum hv_err wdat_start(const struct wdat *wdat, const struct wdat_io *io, uint32
 	run(wdat, io, WDAT_SET_REBOOT, 0, 0);
 	run(wdat, io, WDAT_SET_RUNNING_STATE, 0, 0);
 	wdat_kick(wdat, io);
-	return run(wdat, io, WDAT_QUERY_RUNNING_STATE, 0, 1) ? HV_OK : HV_EIO;
+	if (run(wdat, io, WDAT_QUERY_RUNNING_STATE, 0, 1))
+		return HV_OK;
+	wdat_stop(wdat, io); /* should it run after all: nobody would kick it */
+	return HV_EIO;
 }
 
 void wdat_kick(const struct wdat *wdat, const struct wdat_io *io)

@@ -442,6 +442,7 @@ static void says_that_it_does_not_start(void **state)
 	(void)state;
 	chip.is_stuck = true;
 	assert_int_equal(wdat_start(&wdat, &io, 60), HV_EIO);
+	assert_string_equal(chip.order, "tbrkh");
 	start(state); /* one that cannot be asked is believed */
 	entry(AT_QUERY)[0] = 5;
 	assert_int_equal(parse(), HV_OK);

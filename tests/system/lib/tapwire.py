@@ -34,7 +34,7 @@ HEADER = struct.Struct("<BBHHHH")
 NEEDS_CSUM, GSO = 1, {TYPE_IP4: 1, TYPE_IP6: 4}
 PLAIN = HEADER.pack(0, 0, 0, 0, 0, 0)
 
-FIRST_STREAM, NR_STREAMS = 7101, 16
+FIRST_STREAM, NR_STREAMS, AT_ONCE = 7101, 16, 4
 FIN, PSH_ACK = 0x01, 0x18
 
 
@@ -135,6 +135,7 @@ class TapWire(Peer, threading.Thread):
         self.mtu, self.gso_size, self.headers = mtu, mtu - 100, collections.Counter()
         self.waiting = {}  # by port: what is still to be sent of a stream, when the last has come back
         self.sent = {}     # by port: bytes
+        self.asked = []    # for streams, while some of the last have not come back: rings overtake each other
         self.is_open = True
         self.cut_fd = open_tap("cut")
         ip("tuntap", "add", "dev", "wire", "mode", "tap", *(["multi_queue"] if queues > 1 else []))
@@ -190,12 +191,12 @@ class TapWire(Peer, threading.Thread):
 
     def take(self, frame):
         if frame[12:15] == b"\x88\xb5" + bytes([OP_SEND_STREAMS]):
-            self.send_streams(frame[6:12], frame[:6], comes_back=not frame[15])
-            return
-        super().take(frame)
-        for port, rest in self.waiting.items():
-            if rest and self.streams.get(port, 0) == self.sent[port]:
-                self.send_next(port)
+            self.asked.append((frame[6:12], frame[:6], not frame[15]))
+        else:
+            super().take(frame)
+        self.go_on()
+        if self.asked and self.sent == {port: self.streams[port] for port in self.sent}:
+            self.send_streams(*self.asked.pop(0))
 
     def sizes_of_streams(self):
         """Payload of each: a byte, some that fit a frame, and some that do not, among them whole multiples."""
@@ -209,10 +210,18 @@ class TapWire(Peer, threading.Thread):
             self.sent[port] = self.streams[port] = 0
             self.waiting[port] = [self.make(to, from_, port, sum(sizes[:i]), size, i == len(sizes) - 1)
                                   for i, size in enumerate(sizes)]
-        for port in ports:
-            self.send_next(port)
-            while self.waiting[port] and not comes_back:
+        for port in ports if not comes_back else ():
+            while self.waiting[port]:
                 self.send_next(port)
+            self.streams[port] = self.sent[port]
+        self.go_on()
+
+    def go_on(self):
+        """With some streams at a time, so that what comes back has room in a ring."""
+        idle = [port for port, rest in self.waiting.items() if rest and self.streams[port] == self.sent[port]]
+        nr_under_way = sum(self.streams[port] != nr for port, nr in self.sent.items())
+        for port in sorted(idle, key=lambda port: -len(self.waiting[port]))[:max(0, AT_ONCE - nr_under_way)]:
+            self.send_next(port)
 
     def send_next(self, port):
         header, frame, size = self.waiting[port].pop(0)

@@ -18,16 +18,18 @@ import tap  # noqa: E402
 import wdat  # noqa: E402
 from machine import Machine  # noqa: E402
 
+NODE = REPO / "build/billet.elf"
 KERNEL = REPO / "build/kernel-tests/watchdog_check.elf"
 TIMEOUT_S = 120
 TCO, WDAT = r"TCO of 8086:2918", r"ACPI's WDAT"
+HPET_COUNTER, HPET_HZ = 0xFED000F0, 100_000_000
 DEFAULT_S = r"300 s for each step of the boot, 60 s from then on$"
 
 
-def machine(cmdline, board="q35", table=None, extra=(), **options):
+def machine(cmdline, board="q35", table=None, extra=(), kernel=KERNEL, **options):
     if table:
         extra = ["-acpitable", f"file={table}"]
-    return Machine("qemu", kernel=KERNEL, cmdline=f"log=info {cmdline}", board=board, nic=False, extra=extra,
+    return Machine("qemu", kernel=kernel, cmdline=f"log=info {cmdline}", board=board, nic=False, extra=extra,
                    **{"cpus": 2, "mem_mib": 256, "icount": True, **options})
 
 
@@ -63,6 +65,20 @@ def lets_a_healthy_node_be(site):
     with machine("", reboots=False) as m:
         stays(m)
 
+
+def monitor(m, command):
+    return m.qmp("human-monitor-command", **{"command-line": command}).split()[-1]
+
+
+@tap.test
+def lets_a_real_node_be(site):
+    with machine("", kernel=NODE, reboots=False) as m:
+        says(m, rf"watchdog: {TCO}: {DEFAULT_S}")
+        says(m, r"agent: error: conf: this node has no configuration file")
+        deadline = time.monotonic() + TIMEOUT_S
+        while int(monitor(m, f"xp /1gx {HPET_COUNTER:#x}"), 16) < 400 * HPET_HZ:
+            expect(time.monotonic() < deadline, "its clock does not get to 400 s")
+            time.sleep(0.2)
 
 @tap.test
 def resets_a_node_that_hangs_in_its_boot(site):
@@ -135,7 +151,7 @@ def is_stopped_before_the_machine_goes_down(site):
             while m.qmp("query-status")["running"]:
                 expect(time.monotonic() < deadline, f"no {end}")
                 time.sleep(0.1)
-            count = m.qmp("human-monitor-command", **{"command-line": f"i /hx {wdat.TCO + 8:#x}"}).split()[-1]
+            count = monitor(m, f"i /hx {wdat.TCO + 8:#x}")
             expect(int(count, 16) & 0x800, f"TCO1_CNT is {count} at the end: {end}")
 
 

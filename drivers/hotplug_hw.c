@@ -39,25 +39,26 @@ static struct timer timer;
 
 /* ---- the cards behind a port ---- */
 
-static uint32_t port_read(const struct hot_slot *hot, uint32_t reg)
+static uint32_t port_read(const struct pci_device *port, uint32_t reg)
 {
-	return pci_machine.read(pci_machine.arg, hot->slot.port->at, reg, 1);
+	return pci_machine.read(pci_machine.arg, port->at, reg, 1);
 }
 
-static bool is_behind(const struct hot_slot *hot, const struct pci_device *dev)
+static bool is_behind(const struct pci_device *port, const struct pci_device *dev)
 {
-	uint32_t first = port_read(hot, PCI_REG_SECONDARY), last = port_read(hot, REG_SUBORDINATE);
+	uint32_t first = port_read(port, PCI_REG_SECONDARY);
+	uint32_t last = port_read(port, REG_SUBORDINATE);
 
 	return dev->vendor != PCI_VENDOR_NONE && dev->header_type == 0 && first != 0 &&
 	       dev->at.bus >= first && dev->at.bus <= last;
 }
 
 /* Each device behind it. */
-static void each(const struct hot_slot *hot, void (*fn)(struct pci_device *dev, void *arg),
+static void each(const struct pci_device *port, void (*fn)(struct pci_device *dev, void *arg),
 		 void *arg)
 {
 	for (uint32_t i = 0; i < pci_count(); i++)
-		if (is_behind(hot, pci_at(i)))
+		if (is_behind(port, pci_at(i)))
 			fn(pci_at(i), arg);
 }
 
@@ -69,11 +70,11 @@ static void count(struct pci_device *dev, void *arg)
 	(*nr)++;
 }
 
-static bool is_occupied(const struct hot_slot *hot)
+static bool is_occupied(const struct pci_device *port)
 {
 	uint32_t nr = 0;
 
-	each(hot, count, &nr);
+	each(port, count, &nr);
 	return nr > 0;
 }
 
@@ -134,7 +135,7 @@ static void keep(const struct hot_slot *hot, const struct pci_device *found)
 static void add_card(struct hot_slot *hot)
 {
 	struct pci_device found[PCI_FUNCTIONS];
-	uint8_t bus = (uint8_t)port_read(hot, PCI_REG_SECONDARY);
+	uint8_t bus = (uint8_t)port_read(hot->slot.port, PCI_REG_SECONDARY);
 	uint32_t nr = bus == 0 ? 0 : pci_scan_slot(&pci_machine, bus, found);
 	enum hv_err err = nr == 0 ? HV_ENOENT : prepare(hot, found, nr);
 
@@ -159,7 +160,7 @@ static void detach(struct pci_device *dev, void *is_there)
 
 static void detach_all(struct hot_slot *hot, bool is_there)
 {
-	each(hot, detach, &is_there);
+	each(hot->slot.port, detach, &is_there);
 }
 
 static void ask(struct pci_device *dev, void *arg)
@@ -217,9 +218,9 @@ static void act(struct hot_slot *hot, enum pci_slot_do what)
 		detach_all(hot, false);
 		break;
 	case PCI_SLOT_RELEASE:
-		if (is_occupied(hot))
+		if (is_occupied(hot->slot.port))
 			log_info("hotplug", "%s: off", hot->name);
-		each(hot, release, NULL);
+		each(hot->slot.port, release, NULL);
 		break;
 	default:
 		break;
@@ -230,7 +231,7 @@ static void look_whether_left(struct hot_slot *hot)
 {
 	bool are_detached = true;
 
-	each(hot, ask, &are_detached);
+	each(hot->slot.port, ask, &are_detached);
 	if (are_detached)
 		pci_slot_is_left(&hot->slot);
 }
@@ -295,10 +296,14 @@ static void find(struct pci_device *port, bool takes_all)
 {
 	struct hot_slot *hot;
 	struct pci_slot slot;
-	enum hv_err err = pci_slot_find(&pci_machine, port, takes_all, &slot);
+	enum hv_err err = pci_slot_find(&pci_machine, port, is_occupied(port), takes_all, &slot);
 
 	if (err == HV_EBUSY)
 		log_info("hotplug", "%02x:%02x.%u: firmware serves this slot (pciehp=on takes it)",
+			 port->at.bus, port->at.dev, port->at.fn);
+	if (err == HV_EPROTO)
+		log_info("hotplug",
+			 "%02x:%02x.%u: says that it is empty, but it has a card: not served",
 			 port->at.bus, port->at.dev, port->at.fn);
 	if (err != HV_OK)
 		return;
@@ -334,7 +339,7 @@ void hotplug_start(void)
 	is_started = true;
 	timer_init(&timer, fire);
 	for (uint32_t i = 0; i < nr_slots; i++)
-		pci_slot_start(&slots[i]->slot, is_occupied(slots[i]), slots[i]->has_irq,
+		pci_slot_start(&slots[i]->slot, is_occupied(slots[i]->slot.port), slots[i]->has_irq,
 			       time_now_ns());
 	set_timer();
 }

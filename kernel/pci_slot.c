@@ -402,7 +402,7 @@ void pci_slot_failed(struct pci_slot *slot, const char *why)
 /* ---- the beginning ---- */
 
 enum hv_err pci_slot_find(const struct pci_access *access, const struct pci_device *port,
-			  bool takes_all, struct pci_slot *slot)
+			  bool is_occupied, bool takes_all, struct pci_slot *slot)
 {
 	struct pci_slot found = {.access = access, .port = port};
 	uint32_t flags, type;
@@ -421,9 +421,13 @@ enum hv_err pci_slot_find(const struct pci_access *access, const struct pci_devi
 		return HV_ENOENT;
 	if (read16(&found, EXP_SLOT_CONTROL) & CONTROL_IRQ && !takes_all)
 		return HV_EBUSY;
+	if (is_occupied && !has_card(&found, read16(&found, EXP_SLOT_STATUS)))
+		return HV_EPROTO;
 	found.number = (uint32_t)FIELD_GET(CAPS_NUMBER, found.caps);
 	found.reports_link = access->read(access->arg, port->at, found.express + EXP_LINK_CAPS, 4) &
 			     LINK_CAPS_REPORT;
+	if (is_occupied && !has_link(&found))
+		found.reports_link = false; /* the card answers, so there is one */
 	*slot = found;
 	return HV_OK;
 }

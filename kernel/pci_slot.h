@@ -16,7 +16,9 @@
  * management interrupts, has the port's hot-plug interrupt switched on, and so pci_slot_find()
  * leaves a port alone that is found in this state, unless it is told to take all. Firmware that
  * would have slots served by ACPI's events waits for somebody who switches those on, which nobody
- * does here; QEMU, in that mode, says nothing to its ports, and a card that comes is never seen.
+ * does here. QEMU, in that mode, has ports whose slots are empty whatever is in them: one that says
+ * so of a card that was found at boot is left alone, too, or the card would be taken for pulled
+ * out.
  *
  * Everything happens on one CPU, the boot CPU; there is no lock.
  *
@@ -74,16 +76,18 @@ struct pci_slot {
 /*
  * pci_slot_find - whether a device is a port with a slot that can be hot-plugged, and is ours
  *
- * slot    filled when it is
+ * is_occupied  a device was found behind it at boot
+ * slot         filled when it is
  * Errors: HV_ENOENT - it is no such port. HV_EBUSY - firmware serves it; not with takes_all.
+ *         HV_EPROTO - it says that there is no card, but there is one.
  */
 MUST_CHECK enum hv_err pci_slot_find(const struct pci_access *access, const struct pci_device *port,
-				     bool takes_all, struct pci_slot *slot);
+				     bool is_occupied, bool takes_all, struct pci_slot *slot);
 
 /*
  * pci_slot_start - serve it from now on
  *
- * is_occupied  a device was found behind it at boot
+ * is_occupied  as for pci_slot_find(), of which some time may have passed
  * has_irq      the port's interrupt is connected; else it is only looked at from time to time
  */
 void pci_slot_start(struct pci_slot *slot, bool is_occupied, bool has_irq, uint64_t now_ns);

@@ -236,7 +236,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t now_ns = 0;
 
 	read_machine(&in);
-	if (pci_slot_find(&fake, &port, true, &slot) != HV_OK)
+	if (pci_slot_find(&fake, &port, false, true, &slot) != HV_OK)
 		return 0;
 	expected.is_on = input_u8(&in) & 1;
 	pci_slot_start(&slot, expected.is_on, true, now_ns);

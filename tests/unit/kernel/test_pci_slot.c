@@ -161,7 +161,7 @@ static void start(uint32_t caps, bool is_occupied)
 		put_le16(port.reg + CONTROL, 0x01c0);
 		plug_in();
 	}
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_OK);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_OK);
 	pci_slot_start(&slot, is_occupied, true, now_ns);
 	if (!is_occupied)
 		assert_int_equal(run(3000), PCI_SLOT_RELEASE);
@@ -174,24 +174,24 @@ static void finds_ports_whose_slot_can_be_hot_plugged(void **state)
 {
 	(void)state;
 	make_port(CAPS_ALL);
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_OK);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_OK);
 	assert_int_equal(slot.number, 7);
 	assert_true(slot.reports_link);
 
 	put_le32(port.reg + SLOT_CAPS, CAPS_ALL & ~0x40u);
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_ENOENT);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_ENOENT);
 	put_le32(port.reg + SLOT_CAPS, CAPS_ALL);
 	put_le16(port.reg + CAP + 2, 0x0042); /* no slot */
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_ENOENT);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_ENOENT);
 	put_le16(port.reg + CAP + 2, 0x0152); /* an upstream port */
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_ENOENT);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_ENOENT);
 	put_le16(port.reg + CAP + 2, 0x0162); /* a downstream port */
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_OK);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_OK);
 	device.header_type = 0;
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_ENOENT);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_ENOENT);
 	device.header_type = 1;
 	port.is_gone = true;
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_ENOENT);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_ENOENT);
 }
 
 static void bears_a_capability_at_the_end_of_the_registers(void **state)
@@ -200,7 +200,7 @@ static void bears_a_capability_at_the_end_of_the_registers(void **state)
 	make_port(CAPS_ALL);
 	port.reg[PCI_REG_CAP_POINTER] = 0xf8;
 	put_le16(port.reg + 0xf8, PCI_CAP_EXPRESS);
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_ENOENT);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_ENOENT);
 }
 
 static void leaves_alone_what_firmware_serves(void **state)
@@ -208,8 +208,25 @@ static void leaves_alone_what_firmware_serves(void **state)
 	(void)state;
 	make_port(CAPS_ALL);
 	put_le16(port.reg + CONTROL, 0x07e0);
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_EBUSY);
-	assert_int_equal(pci_slot_find(&fake, &device, true, &slot), HV_OK);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_EBUSY);
+	assert_int_equal(pci_slot_find(&fake, &device, false, true, &slot), HV_OK);
+}
+
+/* As QEMU's when its slots are served by ACPI. */
+static void leaves_alone_a_slot_that_does_not_know_its_card(void **state)
+{
+	(void)state;
+	make_port(CAPS_ALL);
+	assert_int_equal(pci_slot_find(&fake, &device, true, true, &slot), HV_EPROTO);
+	put_le16(port.reg + CONTROL, 0x01c0);
+	plug_in();
+	assert_int_equal(pci_slot_find(&fake, &device, true, false, &slot), HV_OK);
+	assert_true(slot.reports_link);
+	put_le16(port.reg + LINK_STATE, 0);
+	assert_int_equal(pci_slot_find(&fake, &device, true, false, &slot), HV_OK);
+	assert_false(slot.reports_link);
+	set_status(0x20); /* the latch is open */
+	assert_int_equal(pci_slot_find(&fake, &device, true, false, &slot), HV_EPROTO);
 }
 
 static void switches_an_empty_slot_off_and_waits(void **state)
@@ -235,7 +252,7 @@ static void switches_on_a_card_that_firmware_left_off(void **state)
 	(void)state;
 	make_port(CAPS_ALL);
 	plug_in();
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_OK);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_OK);
 	pci_slot_start(&slot, false, true, now_ns);
 	assert_int_equal(run(3000), PCI_SLOT_RELEASE);
 	assert_int_equal(run(3000), PCI_SLOT_ADD);
@@ -485,7 +502,7 @@ static void waits_for_no_answer_where_there_is_none(void **state)
 	(void)state;
 	make_port(CAPS_ALL | NO_COMMAND);
 	port.is_slow = true;
-	assert_int_equal(pci_slot_find(&fake, &device, false, &slot), HV_OK);
+	assert_int_equal(pci_slot_find(&fake, &device, false, false, &slot), HV_OK);
 	pci_slot_start(&slot, false, false, now_ns);
 	assert_int_equal(run(20), PCI_SLOT_RELEASE);
 	assert_int_equal(control() & 0x20, 0); /* no interrupt */
@@ -496,7 +513,7 @@ static void does_without_a_power_controller(void **state)
 	(void)state;
 	start(CAPS_NO_POWER, false);
 	put_le32(port.reg + LINK_CAPS, 0);
-	assert_int_equal(pci_slot_find(&fake, &device, true, &slot), HV_OK);
+	assert_int_equal(pci_slot_find(&fake, &device, false, true, &slot), HV_OK);
 	pci_slot_start(&slot, false, true, now_ns);
 	assert_int_equal(run(3000), PCI_SLOT_RELEASE);
 	assert_int_equal(run(3000), PCI_SLOT_NOTHING);
@@ -526,6 +543,7 @@ int main(void)
 		cmocka_unit_test(finds_ports_whose_slot_can_be_hot_plugged),
 		cmocka_unit_test(bears_a_capability_at_the_end_of_the_registers),
 		cmocka_unit_test(leaves_alone_what_firmware_serves),
+		cmocka_unit_test(leaves_alone_a_slot_that_does_not_know_its_card),
 		cmocka_unit_test(switches_an_empty_slot_off_and_waits),
 		cmocka_unit_test(leaves_a_card_on_that_was_there_at_boot),
 		cmocka_unit_test(switches_on_a_card_that_firmware_left_off),

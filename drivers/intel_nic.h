@@ -154,7 +154,7 @@ struct intel_nic {
 
 	struct timer timer; /* the boot CPU's, with what follows */
 	uint32_t step;	    /* of a reset; NR_STEPS: none is going on */
-	uint32_t nr_tries, nr_resets;
+	uint32_t nr_tries, nr_resets, nr_lost_irqs;
 	bool is_started; /* went through all the steps once */
 };
 
@@ -205,6 +205,8 @@ uint32_t intel_nic_vector(const struct intel_nic *card, uint32_t handler);
 /* What is seen of a card: under no lock, as they call link_changed(). */
 void intel_nic_mark_gone(struct intel_nic *card);
 void intel_nic_look_at_link(struct intel_nic *card);
+void intel_nic_look_at_rings(
+	struct intel_nic *card); /* once a second, for interrupts that got lost */
 void intel_nic_log_link(const struct intel_nic *card);
 
 /*

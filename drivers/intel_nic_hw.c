@@ -212,6 +212,41 @@ static void handle_other(void *arg)
 		intel_nic_look_at_link(card);
 }
 
+static bool is_waiting(struct intel_queue *queue)
+{
+	bool is_waiting;
+
+	lock_take(&queue->rx_lock);
+	is_waiting = queue->is_receiving && intel_rx_is_waiting(&queue->rx);
+	lock_release(&queue->rx_lock);
+	return is_waiting;
+}
+
+/* What the handlers would have done: it also lets the card raise the next one. */
+void intel_nic_look_at_rings(struct intel_nic *card)
+{
+	bool is_any = false;
+
+	for (uint32_t i = 0; i < card->nr_queues; i++) {
+		if (!is_waiting(&card->queues[i]))
+			continue;
+		is_any = true;
+		receive(&card->queues[i]);
+		if (card->irqs.kind == DEV_IRQ_MSIX)
+			handle_queue(&card->queues[i]);
+	}
+	if (!is_any)
+		return;
+	if (card->irqs.kind == DEV_IRQ_MSIX)
+		handle_other(card);
+	else
+		handle_causes(card);
+	if (card->nr_lost_irqs++ == 0)
+		log_warn(card->nic.ops->driver,
+			 "%s: an interrupt did not arrive; this is looked after every second",
+			 card->nic.location);
+}
+
 void intel_nic_irqs_on(struct intel_nic *card)
 {
 	intel_write(card, REG_ITR, ITR_50_US);

@@ -264,6 +264,7 @@ static void watch(struct timer *timer)
 		return;
 	}
 	intel_nic_look_at_link(card);
+	intel_nic_look_at_rings(card);
 	if (!is_stuck(card)) {
 		set_timer(card, WATCH_NS);
 		return;

@@ -23,7 +23,7 @@ void intel_rx_restart(struct intel_rx_ring *ring)
 {
 	ring->next = 0;
 	ring->whole_bytes = 0;
-	ring->is_in_long_frame = ring->is_dropping = false;
+	ring->is_in_long_frame = ring->is_dropping = ring->was_filled = false;
 	for (uint32_t i = 0; i < INTEL_RING_ENTRIES; i++)
 		arm(ring, i);
 }
@@ -118,4 +118,14 @@ uint32_t intel_rx_return(struct intel_rx_ring *ring)
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	ring->next = (returned + 1) % INTEL_RING_ENTRIES;
 	return returned;
+}
+
+bool intel_rx_is_waiting(struct intel_rx_ring *ring)
+{
+	bool is_filled = status_of(ring, &ring->descs[ring->next]) & INTEL_RX_DD;
+	bool is_waiting = is_filled && ring->was_filled && ring->watched_next == ring->next;
+
+	ring->was_filled = is_filled;
+	ring->watched_next = ring->next;
+	return is_waiting;
 }

@@ -58,6 +58,8 @@ struct intel_rx_ring {
 	uint32_t next;
 	enum intel_rx_format format;
 	bool is_in_long_frame, is_dropping;
+	bool was_filled;       /* the descriptor watched_next, ... */
+	uint32_t watched_next; /* ... at the last intel_rx_is_waiting() */
 };
 
 struct intel_rx_frame {
@@ -92,5 +94,11 @@ enum intel_rx intel_rx_look(struct intel_rx_ring *ring, struct intel_rx_frame *o
 
 /* intel_rx_return - the descriptor last looked at is the card's again; returns the new tail */
 uint32_t intel_rx_return(struct intel_rx_ring *ring);
+
+/*
+ * intel_rx_is_waiting - has what the card filled lain there since the last call of this function?
+ * Called a second apart it means that nobody looked, and so that an interrupt was lost.
+ */
+bool intel_rx_is_waiting(struct intel_rx_ring *ring);
 
 #endif

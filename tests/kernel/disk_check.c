@@ -33,6 +33,7 @@
 #include "kernel/pci.h"
 #include "kernel/power.h"
 #include "kernel/time.h"
+#include "tests/kernel/lib/deaf.h"
 
 #define PATTERN		  0x9e3779b97f4a7c15ull
 #define LANES		  32u
@@ -44,8 +45,6 @@
 #define SPIN_LOOPS	  1000u
 #define CALIBRATION_SPINS 20000u
 #define READ_BYTES	  4096u
-#define MSIX_MASKED	  0x4000u
-#define MSI_ENABLE	  0x0001u
 #define SLOT_CONTROL	  0x18u
 #define SLOT_OFF	  0x0700u
 
@@ -546,27 +545,13 @@ static void drop_isa(uint8_t isa_irq)
 		log_err("disk_check", "interrupt %u stays", isa_irq);
 }
 
-static void clear_or_set(const struct pci_device *dev, uint8_t cap_id, uint16_t clear, uint16_t set)
-{
-	uint8_t cap = pci_find_cap(&pci_machine, dev, cap_id);
-	uint32_t val;
-
-	if (!cap)
-		return;
-	val = pci_machine.read(pci_machine.arg, dev->at, cap + 2u, 2);
-	pci_machine.write(pci_machine.arg, dev->at, cap + 2u, 2, (val & ~(uint32_t)clear) | set);
-}
-
 static void go_deaf(void)
 {
 	for (uint32_t i = 0; i < pci_count(); i++) {
 		const struct pci_device *dev = pci_at(i);
 
-		if (dev->class_code >> 16 != PCI_CLASS_STORAGE)
-			continue;
-		clear_or_set(dev, PCI_CAP_MSIX, 0, MSIX_MASKED);
-		clear_or_set(dev, PCI_CAP_MSI, MSI_ENABLE, 0);
-		pci_command(&pci_machine, dev, PCI_COMMAND_INTX_DISABLE, 0);
+		if (dev->class_code >> 16 == PCI_CLASS_STORAGE)
+			deaf_begin(dev);
 	}
 	drop_isa(14);
 	drop_isa(15);

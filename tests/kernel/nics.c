@@ -6,11 +6,12 @@
  *               and ping it in bursts as large as frames get; for every machine that has a card
  *   nics=card   the driver itself, on a card that is not the uplink, against the peer of
  *               tests/system/test_nics.py (tests/kernel/lib/nic_card.h); mtu=N;
- *               then=hang,link,unplug: what is to happen to the card
+ *               then=deaf,hang,link,unplug: what is to happen to the card
  *   nics=count  for tests/bench/nics.py: how many ticks a frame takes from the switch's port to the
  *               card, and from the card's interrupt to the port
  *
- * All that comes in must come by interrupt: nothing here looks at a ring.
+ * All that comes in must come by interrupt, or a driver's watch says that it did not: nothing here
+ * looks at a ring.
  */
 #include "boot/after_boot.h"
 #include "kernel/cmdline.h"
@@ -24,6 +25,7 @@
 #include "kernel/time.h"
 #include "net/port.h"
 #include "net/uplink.h"
+#include "tests/kernel/lib/deaf.h"
 #include "tests/kernel/lib/nic_card.h"
 #include "tests/kernel/lib/nic_frames.h"
 
@@ -143,6 +145,22 @@ static bool is_reset(void)
 	return card->counters.tx_dropped >= 5;
 }
 
+/* All interrupts are lost, and then they come again. */
+static void test_deaf(uint32_t mtu)
+{
+	const struct pci_device *dev = card_device();
+	struct deaf before;
+
+	if (!dev)
+		end_badly("the card is not among the devices");
+	before = deaf_begin(dev);
+	log_info("nics", "deaf");
+	card_test_sizes(mtu, 1);
+	deaf_end(dev, &before);
+	log_info("nics", "not deaf any more");
+	card_test_sizes(mtu, 2);
+}
+
 /* Behind the driver's back, sending is switched off in the card: it stands still. */
 static void test_hang(uint32_t mtu)
 {
@@ -228,6 +246,8 @@ static void test_card(void)
 	card_test_segments(mtu);
 	card_test_flows();
 	cmdline_get("then", then, sizeof(then));
+	if (strstr(then, "deaf"))
+		test_deaf(mtu);
 	if (strstr(then, "hang"))
 		test_hang(mtu);
 	if (strstr(then, "link"))

@@ -244,6 +244,29 @@ static void starts_afresh_when_the_card_was_reset(void **state)
 	assert_int_equal(frame.len_bytes, 60);
 }
 
+/* A frame that lies there twice is one whose interrupt was lost; a new one each time is traffic. */
+static void notices_a_frame_that_nobody_looks_at(void **state)
+{
+	struct intel_rx_frame frame;
+
+	(void)state;
+	assert_false(intel_rx_is_waiting(&ring));
+	fill(0, 60, WHOLE);
+	assert_false(intel_rx_is_waiting(&ring));
+	assert_int_equal(take(&frame), INTEL_RX_FRAME);
+	fill(1, 60, WHOLE);
+	assert_false(intel_rx_is_waiting(&ring));
+	assert_true(intel_rx_is_waiting(&ring));
+	assert_true(intel_rx_is_waiting(&ring));
+	assert_int_equal(take(&frame), INTEL_RX_FRAME);
+	assert_false(intel_rx_is_waiting(&ring));
+	fill(2, 60, WHOLE);
+	assert_false(intel_rx_is_waiting(&ring));
+	intel_rx_restart(&ring);
+	fill(0, 60, WHOLE);
+	assert_false(intel_rx_is_waiting(&ring));
+}
+
 #define LEGACY(name)   cmocka_unit_test_setup_teardown(name, make_legacy, free_ring)
 #define EXTENDED(name) cmocka_unit_test_setup_teardown(name, make_extended, free_ring)
 #define TEST(name)     LEGACY(name), EXTENDED(name)
@@ -260,6 +283,7 @@ int main(void)
 		TEST(puts_the_parts_of_a_long_frame_together),
 		TEST(drops_all_of_a_frame_whose_parts_are_too_many),
 		TEST(drops_a_frame_of_which_a_part_is_longer_than_its_buffer),
+		TEST(notices_a_frame_that_nobody_looks_at),
 		TEST(starts_afresh_when_the_card_was_reset),
 	};
 

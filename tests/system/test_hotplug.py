@@ -5,7 +5,7 @@ would do it: device_add plugs one in, device_del presses its slot's button and w
 off.
 
 The kernel is tests/kernel/hotplug.c, which works on whatever disk or network card appears. One machine is
-there for all of it. Prints "ok - name" and "not ok - name" lines; exits 0 when none is "not ok".
+there for nearly all of it. Prints "ok - name" and "not ok - name" lines; exits 0 when none is "not ok".
 """
 import array
 import re
@@ -18,7 +18,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, MachineError  # noqa: E402
+from machine import Machine, MachineError, make_iso  # noqa: E402
 
 KERNEL = REPO / "build/kernel-tests/hotplug.elf"
 TIMEOUT_S = 60
@@ -35,18 +35,27 @@ def check(condition, what):
 
 
 class Rack:
-    """The machine, what is plugged into it, and what its kernel says of that. Slot i has bus i + 1."""
+    """A machine, what is plugged into it, and what its kernel says of that. Slot i has bus i + 1, and slot 0 a
+    network card. acpi: the slots are QEMU's and ACPI's."""
 
-    def __init__(self, folder):
-        self.folder, self.nr, self.places = Path(folder), 0, {}
-        extra = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
+    def __init__(self, folder, acpi=False, firmware="bios"):
+        self.folder, self.nr = Path(folder), 0
+        extra = [] if acpi else ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
         for i in range(SLOTS):
             extra += ["-device", f"pcie-root-port,id=slot{i},chassis={i + 1},slot={i + 1}"]
         extra += ["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,bus=slot0,id=first"]
-        self.machine = Machine("qemu", kernel=KERNEL, cmdline="panic=poweroff", board="q35", nic=False, extra=extra)
+        boots = {"kernel": KERNEL, "cmdline": "panic=poweroff"}
+        if firmware == "uefi":
+            boots = {"iso": self.folder / "boot.iso", "firmware": "uefi"}
+            make_iso(boots["iso"], KERNEL, "panic=poweroff")
+        self.machine = Machine("qemu", board="q35", nic=False, extra=extra, **boots)
         self.machine.start()
-        self.wait("hotplug_check: ready", 0)
-        self.wait("nic 01:00.0: answered", 0)
+        try:
+            self.wait("hotplug_check: ready", 0)
+            self.wait("nic 01:00.0: answered", 0)
+        except MachineError:
+            self.machine.kill()
+            raise
 
     def now(self):
         return len(self.machine.serial_text())
@@ -203,6 +212,33 @@ def change_the_uplink(rack):
     rack.wait("nic 05:00.0: answered", since)
 
 
+def use_what_uefi_left(rack):
+    """Other windows, by other firmware."""
+    other = Rack(rack.folder, firmware="uefi")
+    try:
+        for turn in range(2):
+            since = other.now()
+            disk, image = other.add_disk("nvme", 1, f"uefi-{turn}")
+            number = other.verified(f"uefi-{turn}", since)
+            other.press(disk)
+            other.wait_deleted(disk)
+            other.ended(number, since)
+            other.check_image(image)
+    finally:
+        other.machine.kill()
+
+
+def leave_slots_that_are_acpis(rack):
+    """QEMU says nothing to their ports, not even that there is a card."""
+    other = Rack(rack.folder, acpi=True)
+    try:
+        other.wait(r"hotplug: 00:02.0: says that it is empty, but it has a card: not served$", 0)
+        other.resources()
+        check("pulled out" not in other.machine.serial_text(), "the card was taken for pulled out")
+    finally:
+        other.machine.kill()
+
+
 CASES = {
     "cards are changed again and again under load, and nothing is lost": change_again_and_again,
     "disks are pulled out with writes under way": pull_a_disk,
@@ -210,6 +246,8 @@ CASES = {
     "a card of several functions comes and goes": take_a_card_of_several_functions,
     "a card whose driver cannot take it is left": leave_a_card_whose_driver_cannot,
     "the uplink is changed": change_the_uplink,
+    "UEFI's windows are used": use_what_uefi_left,
+    "slots that are ACPI's are left alone": leave_slots_that_are_acpis,
 }
 
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intel's 82574: PCI Express, MSI-X with a message for the queue and one for the rest.
+ * Intel's 82574: PCI Express, two queues, MSI-X with a message for each and one for the rest.
  *
  * With MSI-X, sending the queue's message clears and masks its cause; the handler unmasks it at its
  * end, and a frame that came in meanwhile raises it then. Reading the cause register in the other
- * handler may take the queue's cause with it, so that is raised again.
+ * handler may take the queues' causes with it, so they are raised again. Flows are spread over the
+ * two queues with MSI-X only: another kind of interrupt does not say whose it is.
  *
  * Source: [82574] "Interrupts", "Initialization", "Driver Programming Interface"; ASPM and bit 22
  * of TXDCTL: [82574 Errata].
@@ -22,12 +23,17 @@
 
 #define CTRL_EXT_PBA_CLR BIT(31)
 
-#define INT_RXQ0  0x00100000u
+#define QUEUES	  2u
+#define INT_RXQ0  0x00100000u /* and queue 1 in the bit above it */
+#define INT_RXQS  0x00300000u
 #define INT_OTHER 0x01000000u
 
-#define IVAR_RXQ0  0x00000007ull
-#define IVAR_OTHER 0x00070000ull
-#define IVAR_VALID 0x00080008u /* of these two */
+#define IVAR_RXQ0  0x0000000full /* and queue 1 in the four bits above it */
+#define IVAR_OTHER 0x000f0000ull
+#define IVAR_VALID 0x8u
+
+#define MRQC_RSS   0x00000001u
+#define RETA_QUEUE 7u /* the bit of an entry that is the queue */
 
 #define RFCTL_EXSTEN BIT(15) /* extended receive descriptors */
 
@@ -41,14 +47,33 @@
 
 static void configure(struct intel_nic *card)
 {
+	bool has_rss = card->nr_queues > 1 && card->irqs.kind == DEV_IRQ_MSIX;
+
+	if (has_rss)
+		intel_nic_spread_flows(card, MRQC_RSS, RETA_QUEUE);
 	intel_write(card, REG_RFCTL, intel_read(card, REG_RFCTL) | RFCTL_EXSTEN);
-	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
+	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL | (has_rss ? RXCSUM_PCSD : 0));
 }
 
 static void configure_queue(struct intel_queue *queue)
 {
-	intel_write(queue->card, queue->card->family->tx_regs + RING_CTL,
+	intel_write(queue->card, intel_ring_reg(queue, queue->card->family->tx_regs, RING_CTL),
 		    TXDCTL_GRAN | TXDCTL_COUNT_DESC | TXDCTL_WTHRESH_1);
+}
+
+static uint32_t rx_cause(uint32_t queue)
+{
+	return INT_RXQ0 << queue;
+}
+
+static uint32_t ivar_of(const struct intel_nic *card)
+{
+	uint64_t ivar =
+		FIELD_PREP(IVAR_OTHER, IVAR_VALID | intel_nic_vector(card, card->nr_queues));
+
+	for (uint32_t i = 0; i < card->nr_queues; i++)
+		ivar |= FIELD_PREP(IVAR_RXQ0, IVAR_VALID | intel_nic_vector(card, i)) << (4 * i);
+	return (uint32_t)ivar;
 }
 
 static void irqs_on(struct intel_nic *card)
@@ -59,12 +84,10 @@ static void irqs_on(struct intel_nic *card)
 	}
 	for (uint32_t i = 0; i < NR_EITR; i++)
 		intel_write(card, REG_EITR_82574 + 4 * i, ITR_50_US);
-	intel_write(card, REG_IVAR_82574,
-		    IVAR_VALID | FIELD_PREP(IVAR_RXQ0, intel_nic_vector(card, 0)) |
-			    FIELD_PREP(IVAR_OTHER, intel_nic_vector(card, 1)));
+	intel_write(card, REG_IVAR_82574, ivar_of(card));
 	intel_write(card, REG_CTRL_EXT, intel_read(card, REG_CTRL_EXT) | CTRL_EXT_PBA_CLR);
-	intel_write(card, REG_EIAC_82574, INT_RXQ0);
-	intel_write(card, REG_IMS, INT_OTHER | INT_LSC | INT_RXQ0);
+	intel_write(card, REG_EIAC_82574, INT_RXQS);
+	intel_write(card, REG_IMS, INT_OTHER | INT_LSC | INT_RXQS);
 }
 
 static void irqs_off(struct intel_nic *card)
@@ -76,7 +99,7 @@ static void irqs_off(struct intel_nic *card)
 static void raise(struct intel_queue *queue)
 {
 	if (queue->card->irqs.kind == DEV_IRQ_MSIX)
-		intel_write(queue->card, REG_ICS, INT_RXQ0);
+		intel_write(queue->card, REG_ICS, rx_cause(queue->index));
 	else
 		intel_nic_raise(queue);
 }
@@ -84,7 +107,7 @@ static void raise(struct intel_queue *queue)
 static void queue_done(struct intel_queue *queue)
 {
 	if (queue->is_receiving)
-		intel_write(queue->card, REG_IMS, INT_RXQ0);
+		intel_write(queue->card, REG_IMS, rx_cause(queue->index));
 }
 
 static uint32_t other_causes(struct intel_nic *card)
@@ -93,9 +116,9 @@ static uint32_t other_causes(struct intel_nic *card)
 
 	if (causes == ~0u)
 		return causes;
-	intel_write(card, REG_ICR, causes & ~INT_RXQ0);
-	if (causes & INT_RXQ0)
-		intel_write(card, REG_ICS, INT_RXQ0);
+	intel_write(card, REG_ICR, causes & ~INT_RXQS);
+	if (causes & INT_RXQS)
+		intel_write(card, REG_ICS, causes & INT_RXQS);
 	intel_write(card, REG_IMS, INT_OTHER | INT_LSC);
 	return causes;
 }
@@ -110,6 +133,7 @@ static const struct intel_family family = {
 	.features = NIC_TX_CSUM | NIC_TX_TSO4 | NIC_TX_TSO6 | NIC_RX_CSUM,
 	.rx_regs = 0x2800,
 	.tx_regs = 0x3800,
+	.queue_stride = 0x100,
 	.eerd_done = EERD_DONE,
 	.eerd_addr = EERD_ADDR,
 	.tctl = TCTL_E1000 | TCTL_PSP,
@@ -142,7 +166,7 @@ static void keep_link_awake(const struct pci_device *dev)
 static enum hv_err attach(struct pci_device *dev)
 {
 	keep_link_awake(dev);
-	return intel_nic_attach(dev, &family, 1, INTEL_MTU_MAX);
+	return intel_nic_attach(dev, &family, QUEUES, INTEL_MTU_MAX);
 }
 
 static const struct pci_match matches[] = {

@@ -25,9 +25,6 @@
 #define REG_EITR       0x1680u /* and one for each further vector */
 #define REG_IVAR       0x1700u /* 8 words of 4 entries */
 #define REG_IVAR_MISC  0x1740u
-#define REG_MRQC       0x5818u
-#define REG_RETA       0x5c00u /* 32 words of 4 entries */
-#define REG_RSSRK      0x5c80u /* 10 words */
 
 #define EERD_DONE 0x00000002u
 #define EERD_ADDR 0x0000fffcu
@@ -68,12 +65,6 @@
 #define QUEUE_THRESHOLDS (8u | 1u << 8 | 1u << 16) /* write back each descriptor at once */
 
 #define MRQC_RSS     0x00000002u
-#define MRQC_TCP_IP4 BIT(16)
-#define MRQC_IP4     BIT(17)
-#define MRQC_IP6     BIT(20)
-#define MRQC_TCP_IP6 BIT(21)
-#define RSS_KEY	     0x6d5a6d5aull /* repeated: both directions of a flow have one hash */
-#define RETA_ENTRIES 128u
 #define FCS_BYTES    4u
 #define HEADER_BYTES 18u /* Ethernet, and a VLAN tag */
 
@@ -155,26 +146,12 @@ static enum hv_err start_phy(struct intel_nic *card)
 
 /* ---- queues and interrupts ---- */
 
-static void configure_rss(struct intel_nic *card)
-{
-	for (uint32_t i = 0; i < 10; i++)
-		intel_write(card, REG_RSSRK + 4 * i, RSS_KEY);
-	for (uint32_t i = 0; i < RETA_ENTRIES; i += 4) {
-		uint32_t word = 0;
-
-		for (uint32_t j = 0; j < 4; j++)
-			word |= ((i + j) % card->nr_queues) << (8 * j);
-		intel_write(card, REG_RETA + i, word);
-	}
-	intel_write(card, REG_MRQC, MRQC_RSS | MRQC_TCP_IP4 | MRQC_IP4 | MRQC_IP6 | MRQC_TCP_IP6);
-}
-
 static void configure(struct intel_nic *card)
 {
 	bool has_rss = card->nr_queues > 1;
 
 	if (has_rss)
-		configure_rss(card);
+		intel_nic_spread_flows(card, MRQC_RSS, 0);
 	intel_write(card, REG_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL | (has_rss ? RXCSUM_PCSD : 0));
 	intel_write(card, REG_RLPML, card->mtu + HEADER_BYTES + FCS_BYTES);
 }

@@ -44,6 +44,9 @@
 #define REG_MTA	     0x5200u
 #define REG_RAL0     0x5400u
 #define REG_RAH0     0x5404u
+#define REG_MRQC     0x5818u /* with the next two: RSS, where there are several queues */
+#define REG_RETA     0x5c00u
+#define REG_RSSRK    0x5c80u
 
 /* of a queue, from the family's rx_regs or tx_regs and its stride */
 #define RING_BAL  0x00u
@@ -198,6 +201,10 @@ bool intel_nic_send(struct nic *nic, const void *frame, size_t len_bytes,
 void intel_nic_irqs_on(struct intel_nic *card);
 void intel_nic_irqs_off(struct intel_nic *card);
 void intel_nic_raise(struct intel_queue *queue);
+
+/* intel_nic_spread_flows - by their RSS hash over all queues; rss is how MRQC has that called, and
+ * an entry of RETA has the queue's number from bit shift on */
+void intel_nic_spread_flows(struct intel_nic *card, uint32_t rss, uint32_t shift);
 
 /* intel_nic_vector - the index of the message that handler i's interrupts are sent by */
 uint32_t intel_nic_vector(const struct intel_nic *card, uint32_t handler);

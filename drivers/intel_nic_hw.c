@@ -30,8 +30,15 @@
 
 #define RAH_VALID 0x80000000u
 
-#define OVERHEAD      18u		 /* Ethernet header and a VLAN tag */
-#define RX_BUDGET     INTEL_RING_ENTRIES /* descriptors in one interrupt */
+#define OVERHEAD  18u		     /* Ethernet header and a VLAN tag */
+#define RX_BUDGET INTEL_RING_ENTRIES /* descriptors in one interrupt */
+
+#define MRQC_TCP_IP4  BIT(16)
+#define MRQC_IP4      BIT(17)
+#define MRQC_IP6      BIT(20)
+#define MRQC_TCP_IP6  BIT(21)
+#define RSS_KEY	      0x6d5a6d5aull /* repeated: both directions of a flow have one hash */
+#define RETA_ENTRIES  128u
 #define EERD_NS	      (20 * NSEC_PER_MSEC)
 #define RING_ORDER    0
 #define BUFFERS_ORDER 7
@@ -261,6 +268,20 @@ void intel_nic_irqs_off(struct intel_nic *card)
 void intel_nic_raise(struct intel_queue *queue)
 {
 	intel_write(queue->card, REG_ICS, INT_RXT0);
+}
+
+void intel_nic_spread_flows(struct intel_nic *card, uint32_t rss, uint32_t shift)
+{
+	for (uint32_t i = 0; i < 10; i++)
+		intel_write(card, REG_RSSRK + 4 * i, RSS_KEY);
+	for (uint32_t i = 0; i < RETA_ENTRIES; i += 4) {
+		uint32_t word = 0;
+
+		for (uint32_t j = 0; j < 4; j++)
+			word |= (i + j) % card->nr_queues << (8 * j + shift);
+		intel_write(card, REG_RETA + i, word);
+	}
+	intel_write(card, REG_MRQC, rss | MRQC_TCP_IP4 | MRQC_IP4 | MRQC_IP6 | MRQC_TCP_IP6);
 }
 
 uint32_t intel_nic_vector(const struct intel_nic *card, uint32_t handler)

@@ -45,7 +45,7 @@ CARDS = {
     "e1000": Card("e1000", "e1000", ("sum",), has_slot=False),
     "82545EM": Card("e1000-82545em", "e1000", ("sum",), has_slot=False),
     "e1000e": Card("e1000e", "e1000e", ("sum", "tso6", "rxsum"),
-                   {"msix": "MSI-X", "msi": "MSI", "intx": "INTx"}),
+                   {"msix": "MSI-X", "msi": "MSI", "intx": "INTx"}, queues=2),
     "igb": Card("igb", "igb", ("sum", "tso6", "rxsum"),
                 {"msix": "MSI-X", "msi": "MSI", "intx": "INTx"}, queues=4),
     # With a backend that takes whole frames only, it has nothing to offer.

@@ -21,6 +21,7 @@
 #include "kernel/power.h"
 #include "net/port.h"
 #include "net/uplink.h"
+#include "tests/kernel/lib/deaf.h"
 #include "tests/kernel/lib/nic_card.h"
 #include "tests/kernel/lib/nic_frames.h"
 
@@ -310,30 +311,12 @@ static void test_switch(void)
 
 #define IN_FLIGHT 100u
 
-#define MSIX_CONTROL	     2u
-#define MSIX_FUNCTION_MASK   0x4000u /* [PCI] "Message Control for MSI-X" */
 #define PCI_STATUS	     0x06u
 #define PCI_STATUS_INTERRUPT 0x0008u /* wanted, whether or not it may be raised */
 
 static bool has_msix(void)
 {
 	return virtio()->virtio.irqs.kind == DEV_IRQ_MSIX;
-}
-
-static void set_deaf(bool is_deaf)
-{
-	const struct pci_device *dev = virtio()->virtio.pci;
-	uint32_t at = pci_find_cap(&pci_machine, dev, PCI_CAP_MSIX) + MSIX_CONTROL;
-	uint32_t control;
-
-	if (!has_msix()) {
-		pci_command(&pci_machine, dev, is_deaf ? PCI_COMMAND_INTX_DISABLE : 0,
-			    is_deaf ? 0 : PCI_COMMAND_INTX_DISABLE);
-		return;
-	}
-	control = pci_machine.read(pci_machine.arg, dev->at, at, 2) & ~MSIX_FUNCTION_MASK;
-	pci_machine.write(pci_machine.arg, dev->at, at, 2,
-			  control | (is_deaf ? MSIX_FUNCTION_MASK : 0));
 }
 
 /* Whether there is an interrupt that could not be raised. */
@@ -355,11 +338,12 @@ static bool is_interrupt_pending(void)
 
 static void test_deaf(uint32_t mtu)
 {
-	set_deaf(true);
+	struct deaf before = deaf_begin(virtio()->virtio.pci);
+
 	log_info("nics", "deaf");
 	card_test_sizes(mtu, 1);
 	log_info("nics", "interrupts are %s", is_interrupt_pending() ? "pending" : "not pending");
-	set_deaf(false);
+	deaf_end(virtio()->virtio.pci, &before);
 	card_test_sizes(mtu, 2);
 }
 

@@ -132,19 +132,33 @@ static void keep(const struct hot_slot *hot, const struct pci_device *found)
 	drivers_bind(dev);
 }
 
+static void keep_all(const struct hot_slot *hot, const struct pci_device *found, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		keep(hot, &found[i]);
+}
+
+/* The old driver may still look at registers where the new card's are going to be. */
+static const char old_driver[] =
+	"the driver of its last card was not told of that, so it cannot be "
+	"used until the machine is started again";
+
 static void add_card(struct hot_slot *hot)
 {
 	struct pci_device found[PCI_FUNCTIONS];
 	uint8_t bus = (uint8_t)port_read(hot->slot.port, PCI_REG_SECONDARY);
 	uint32_t nr = bus == 0 ? 0 : pci_scan_slot(&pci_machine, bus, found);
-	enum hv_err err = nr == 0 ? HV_ENOENT : prepare(hot, found, nr);
+	enum hv_err err;
 
-	if (err != HV_OK) {
-		pci_slot_failed(&hot->slot, why_not(err));
+	if (is_occupied(hot->slot.port)) {
+		pci_slot_failed(&hot->slot, old_driver);
 		return;
 	}
-	for (uint32_t i = 0; i < nr; i++)
-		keep(hot, &found[i]);
+	err = nr == 0 ? HV_ENOENT : prepare(hot, found, nr);
+	if (err == HV_OK)
+		keep_all(hot, found, nr);
+	else
+		pci_slot_failed(&hot->slot, why_not(err));
 }
 
 /* ---- a card goes ---- */
@@ -218,7 +232,7 @@ static void act(struct hot_slot *hot, enum pci_slot_do what)
 		detach_all(hot, false);
 		break;
 	case PCI_SLOT_RELEASE:
-		if (is_occupied(hot->slot.port))
+		if (is_occupied(hot->slot.port) && !hot->slot.failure)
 			log_info("hotplug", "%s: off", hot->name);
 		each(hot->slot.port, release, NULL);
 		break;

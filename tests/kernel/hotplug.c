@@ -9,8 +9,8 @@
  *   disk N NAME: ended, W wrong          it is gone, and nothing is under way any more
  *   disk N NAME: pulled                  one whose serial number begins with "pull": its slot was
  *                                        switched off under it
- *   nic LOCATION: answered
- *   uplink LOCATION|none
+ *   boot disk NAME: gone, RESULT WHY     it is left alone until then; then a trial of its other
+ * slot is asked for, which must come to nothing nic LOCATION: answered uplink LOCATION|none
  *   resources: V vectors, K KiB of small blocks, P pages     each second; V and P are free ones
  *
  * N counts the disks that have appeared. Pattern: the word of 8 bytes number n on the disk is
@@ -28,6 +28,7 @@
 #include "kernel/pci.h"
 #include "kernel/time.h"
 #include "net/uplink.h"
+#include "storage/node_slots.h"
 
 #define PATTERN	     0x9e3779b97f4a7c15ull
 #define LANES	     16u
@@ -259,6 +260,20 @@ static void take_on(struct block_dev *dev)
 	begin(work, STAGE_WRITE);
 }
 
+static void look_at_boot_disk(void)
+{
+	static bool is_said;
+	const struct block_dev *dev = node_slots_disk();
+	char why[SLOTS_WHY_BYTES] = "";
+	enum hv_err err;
+
+	if (!dev || dev->state != BLOCK_GONE || is_said)
+		return;
+	is_said = true;
+	err = node_slots_try(1, why);
+	log_info("hotplug_check", "boot disk %s: gone, %s %s", dev->name, hv_strerror(err), why);
+}
+
 static void look_at_disks(void)
 {
 	for (uint32_t i = 0; i < ARRAY_SIZE(works); i++) {
@@ -270,7 +285,7 @@ static void look_at_disks(void)
 	for (uint32_t i = 0; i < block_count(); i++) {
 		struct block_dev *dev = block_at(i);
 
-		if (dev && dev->state != BLOCK_GONE && !is_known(dev))
+		if (dev && dev->state != BLOCK_GONE && dev != node_slots_disk() && !is_known(dev))
 			take_on(dev);
 	}
 }
@@ -358,6 +373,7 @@ static void tick(struct timer *unused)
 {
 	(void)unused;
 	look_at_disks();
+	look_at_boot_disk();
 	look_at_nics();
 	if (nr_ticks++ % SAY_TICKS == 0)
 		say();

@@ -4,12 +4,15 @@
 would do it: device_add plugs one in, device_del presses its slot's button and waits until the power is
 off.
 
-The kernel is tests/kernel/hotplug.c, which works on whatever disk or network card appears. One machine is
-there for nearly all of it. Prints "ok - name" and "not ok - name" lines; exits 0 when none is "not ok".
+The kernel is tests/kernel/hotplug.c, which works on whatever disk or network card appears. Each case has a
+machine of its own, some at a time, as they mostly wait. Prints "ok - name" and "not ok - name" lines; exits 0
+when none is "not ok".
 """
 import array
+import concurrent.futures
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,11 +21,12 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, MachineError, make_iso  # noqa: E402
+from machine import Machine, MachineError, in_debian13, make_iso  # noqa: E402
 
 KERNEL = REPO / "build/kernel-tests/hotplug.elf"
 TIMEOUT_S = 60
 ROUNDS = 5
+AT_ONCE = 4
 SLOTS = 5
 DISK_MIB, SPAN_MIB = 16, 4
 PATTERN, MASK = 0x9e3779b97f4a7c15, (1 << 64) - 1
@@ -36,19 +40,16 @@ def check(condition, what):
 
 class Rack:
     """A machine, what is plugged into it, and what its kernel says of that. Slot i has bus i + 1, and slot 0 a
-    network card. acpi: the slots are QEMU's and ACPI's."""
+    network card. acpi: the slots are QEMU's and ACPI's. boots: what it boots, and further arguments for QEMU."""
 
-    def __init__(self, folder, acpi=False, firmware="bios"):
+    def __init__(self, folder, acpi=False, boots=None, more=()):
         self.folder, self.nr = Path(folder), 0
         extra = [] if acpi else ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
         for i in range(SLOTS):
             extra += ["-device", f"pcie-root-port,id=slot{i},chassis={i + 1},slot={i + 1}"]
         extra += ["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,bus=slot0,id=first"]
-        boots = {"kernel": KERNEL, "cmdline": "panic=poweroff"}
-        if firmware == "uefi":
-            boots = {"iso": self.folder / "boot.iso", "firmware": "uefi"}
-            make_iso(boots["iso"], KERNEL, "panic=poweroff")
-        self.machine = Machine("qemu", board="q35", nic=False, extra=extra, **boots)
+        boots = boots or {"kernel": KERNEL, "cmdline": "panic=poweroff"}
+        self.machine = Machine("qemu", board="q35", nic=False, extra=[*extra, *more], **boots)
         self.machine.start()
         try:
             self.wait("hotplug_check: ready", 0)
@@ -214,67 +215,98 @@ def change_the_uplink(rack):
 
 def use_what_uefi_left(rack):
     """Other windows, by other firmware."""
-    other = Rack(rack.folder, firmware="uefi")
-    try:
-        for turn in range(2):
-            since = other.now()
-            disk, image = other.add_disk("nvme", 1, f"uefi-{turn}")
-            number = other.verified(f"uefi-{turn}", since)
-            other.press(disk)
-            other.wait_deleted(disk)
-            other.ended(number, since)
-            other.check_image(image)
-    finally:
-        other.machine.kill()
+    for turn in range(2):
+        since = rack.now()
+        disk, image = rack.add_disk("nvme", 1, f"uefi-{turn}")
+        number = rack.verified(f"uefi-{turn}", since)
+        rack.press(disk)
+        rack.wait_deleted(disk)
+        rack.ended(number, since)
+        rack.check_image(image)
+
+
+def with_uefi(folder):
+    iso = folder / "boot.iso"
+    make_iso(iso, KERNEL, "panic=poweroff")
+    return Rack(folder, boots={"iso": iso, "firmware": "uefi"})
+
+
+def take_out_the_boot_disk(rack):
+    """Updates are refused from then on, and another disk in its slot is another disk."""
+    since = rack.now()
+    rack.press("boot0")
+    rack.wait_deleted("boot0")
+    rack.wait(r"hotplug_check: boot disk nvme0n1: gone, ", since)
+    rack.wait(r"slots: error: nvme0n1: ", since)
+    rack.add_disk("nvme", 1, "another")
+    number = rack.verified("another", since)
+    rack.wait(rf"disk {number} nvme1n1 another: verified$", since)
+    rack.resources()
+    check("the other slot, for a trial" not in rack.machine.serial_text(), "it went on with the trial")
+
+
+def with_boot_disk(folder):
+    disk = folder / "boot.img"
+    subprocess.run(in_debian13([REPO / "tools/build/disk", disk, KERNEL, "--other", KERNEL, "--cmdline",
+                                "log=info panic=poweroff"]), check=True, stdin=subprocess.DEVNULL)
+    return Rack(folder, boots={"disk": True}, more=["-drive", f"if=none,id=boot,format=raw,file={disk}", "-device",
+                                                    "nvme,drive=boot,serial=boot,bus=slot1,id=boot0"])
 
 
 def leave_slots_that_are_acpis(rack):
     """QEMU says nothing to their ports, not even that there is a card."""
-    other = Rack(rack.folder, acpi=True)
-    try:
-        other.wait(r"hotplug: 00:02.0: says that it is empty, but it has a card: not served$", 0)
-        other.resources()
-        check("pulled out" not in other.machine.serial_text(), "the card was taken for pulled out")
-    finally:
-        other.machine.kill()
+    rack.wait(r"hotplug: 00:02.0: says that it is empty, but it has a card: not served$", 0)
+    rack.resources()
+    check("pulled out" not in rack.machine.serial_text(), "the card was taken for pulled out")
+
+
+def with_acpi(folder):
+    return Rack(folder, acpi=True)
 
 
 CASES = {
-    "cards are changed again and again under load, and nothing is lost": change_again_and_again,
-    "disks are pulled out with writes under way": pull_a_disk,
-    "a card that is too large is named and left off": name_what_does_not_fit,
-    "a card of several functions comes and goes": take_a_card_of_several_functions,
-    "a card whose driver cannot take it is left": leave_a_card_whose_driver_cannot,
-    "the uplink is changed": change_the_uplink,
-    "UEFI's windows are used": use_what_uefi_left,
-    "slots that are ACPI's are left alone": leave_slots_that_are_acpis,
+    "cards are changed again and again under load, and nothing is lost": (change_again_and_again, Rack),
+    "disks are pulled out with writes under way": (pull_a_disk, Rack),
+    "a card that is too large is named and left off": (name_what_does_not_fit, Rack),
+    "a card of several functions comes and goes": (take_a_card_of_several_functions, Rack),
+    "a card whose driver cannot take it is left": (leave_a_card_whose_driver_cannot, Rack),
+    "the uplink is changed": (change_the_uplink, Rack),
+    "UEFI's windows are used": (use_what_uefi_left, with_uefi),
+    "the boot disk is taken out": (take_out_the_boot_disk, with_boot_disk),
+    "slots that are ACPI's are left alone": (leave_slots_that_are_acpis, with_acpi),
 }
+
+
+def run(case, make, base):
+    """None, or what went wrong."""
+    folder, rack = Path(tempfile.mkdtemp(prefix="hotplug-", dir=base)), None
+    try:
+        rack = make(folder)
+        case(rack)
+        complaint = re.search(r"hotplug_check: error: .*", rack.machine.serial_text())
+        check(not complaint, complaint and complaint[0])
+        return None
+    except (AssertionError, MachineError, OSError, subprocess.SubprocessError) as wrong:
+        return str(wrong)
+    finally:
+        if rack:
+            rack.machine.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main():
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
     base = REPO / "build/machines"
     base.mkdir(parents=True, exist_ok=True)
-    failed, folder, rack = 0, tempfile.mkdtemp(prefix="hotplug-", dir=base), None
-    for name, case in CASES.items():
-        if not pattern.search(name):
-            continue
-        try:
-            rack = rack or Rack(folder)
-            case(rack)
-            complaint = re.search(r"hotplug_check: error: .*", rack.machine.serial_text())
-            check(not complaint, complaint and complaint[0])
-            print(f"ok - {name}", flush=True)
-        except (AssertionError, MachineError, OSError) as wrong:
-            failed += 1
-            print(f"not ok - {name}", flush=True)
-            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
-            if rack:
-                rack.machine.kill()
-            rack = None
-    if rack:
-        rack.machine.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        ran = {name: pool.submit(run, *case, base) for name, case in CASES.items() if pattern.search(name)}
+        for name, done in ran.items():
+            wrong = done.result()
+            failed += wrong is not None
+            print(f"{'ok' if wrong is None else 'not ok'} - {name}", flush=True)
+            if wrong is not None:
+                print("".join(f"# {line}\n" for line in wrong.splitlines()), end="", flush=True)
     return 1 if failed else 0
 
 

@@ -4,7 +4,6 @@
 
 Prints "ok - name", "not ok - name" and "skip - name # why" lines; exits 0 when none is "not ok".
 """
-import re
 import sys
 import tempfile
 import time
@@ -12,8 +11,9 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, MachineError, make_iso  # noqa: E402
+sys.path[:0] = [str(REPO / "tools/emulator"), str(REPO / "tests/system/lib")]
+import tap  # noqa: E402
+from machine import Machine, make_iso  # noqa: E402
 
 KERNEL = REPO / "build/billet.elf"
 TIMEOUT_S = 120
@@ -167,20 +167,4 @@ def cases():
         yield f"qemu: {test.__name__.replace('_', ' ')}", test
 
 
-def main():
-    pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    failed = 0
-    for name, test in cases():
-        if not pattern.search(name):
-            continue
-        try:
-            test()
-            print(f"ok - {name}", flush=True)
-        except (AssertionError, MachineError) as wrong:
-            failed += 1
-            print(f"not ok - {name}", flush=True)
-            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(tap.cases(cases()))

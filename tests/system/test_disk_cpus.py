@@ -7,15 +7,15 @@ The kernel is tests/kernel/disk_cpus.c. Prints "ok - name" and "not ok - name" l
 none is "not ok".
 """
 import re
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, MachineError  # noqa: E402
+sys.path[:0] = [str(REPO / "tools/emulator"), str(REPO / "tests/system/lib")]
+import tap  # noqa: E402
+from machine import Machine  # noqa: E402
 
 KERNEL = REPO / "build/kernel-tests/disk_cpus.elf"
 TIMEOUT_S = 180
@@ -75,25 +75,11 @@ CASES = {
 }
 
 
-def main():
-    pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    failed = 0
+def run_case(case):
     base = REPO / "build/machines"
     base.mkdir(parents=True, exist_ok=True)
-    for name, case in CASES.items():
-        if not pattern.search(name):
-            continue
-        folder = Path(tempfile.mkdtemp(prefix="disk-cpus-", dir=base))
-        try:
-            case(folder)
-            print(f"ok - {name}", flush=True)
-        except (AssertionError, MachineError) as wrong:
-            failed += 1
-            print(f"not ok - {name}", flush=True)
-            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 1 if failed else 0
+    with tempfile.TemporaryDirectory(prefix="disk-cpus-", dir=base) as folder:
+        case(Path(folder))
 
 
-sys.exit(main())
+sys.exit(tap.cases((name, lambda case=case: run_case(case)) for name, case in CASES.items()))

@@ -10,7 +10,6 @@ tested beside each other. Prints "ok - name" and "not ok - name" lines; exits 0 
 import array
 import concurrent.futures
 import re
-import shutil
 import socket
 import struct
 import sys
@@ -20,8 +19,9 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, MachineError  # noqa: E402
+sys.path[:0] = [str(REPO / "tools/emulator"), str(REPO / "tests/system/lib")]
+import tap  # noqa: E402
+from machine import Machine  # noqa: E402
 
 KERNEL = REPO / "build/kernel-tests/disk_check.elf"
 TIMEOUT_S = 120
@@ -341,25 +341,11 @@ CASES = {
 }
 
 
-def main():
-    pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    failed = 0
+def run_case(case):
     base = REPO / "build/machines"
     base.mkdir(parents=True, exist_ok=True)
-    for name, case in CASES.items():
-        if not pattern.search(name):
-            continue
-        folder = tempfile.mkdtemp(prefix="disks-", dir=base)
-        try:
-            case(Disks(folder, list(KINDS)))
-            print(f"ok - {name}", flush=True)
-        except (AssertionError, MachineError, OSError) as wrong:
-            failed += 1
-            print(f"not ok - {name}", flush=True)
-            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 1 if failed else 0
+    with tempfile.TemporaryDirectory(prefix="disks-", dir=base) as folder:
+        case(Disks(folder, list(KINDS)))
 
 
-sys.exit(main())
+sys.exit(tap.cases((name, lambda case=case: run_case(case)) for name, case in CASES.items()))

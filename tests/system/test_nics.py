@@ -17,7 +17,8 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPO / "tools/emulator"), str(REPO / "tests/system/lib")]
-from machine import Machine, MachineError  # noqa: E402
+import tap  # noqa: E402
+from machine import Machine  # noqa: E402
 from wire import FRAMES_A_FLOW, NR_FLOWS, NR_VALID, STREAM_BYTES, Wire  # noqa: E402
 
 KERNEL = REPO / "build/kernel-tests/nics.elf"
@@ -211,20 +212,4 @@ def cases():
                    lambda card=card, kind=kind: by_itself(card, 1500, kind, ["deaf"]))
 
 
-def main():
-    chosen = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    failed = 0
-    for name, run in cases():
-        if not chosen.search(name):
-            continue
-        try:
-            run()
-            print(f"ok - {name}", flush=True)
-        except (AssertionError, MachineError) as wrong:
-            failed += 1
-            print(f"not ok - {name}", flush=True)
-            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(tap.cases(cases()))

@@ -15,8 +15,9 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, MachineError, make_iso  # noqa: E402
+sys.path[:0] = [str(REPO / "tools/emulator"), str(REPO / "tests/system/lib")]
+import tap  # noqa: E402
+from machine import Machine, make_iso  # noqa: E402
 
 KERNEL = REPO / "build/billet.elf"
 FONT = REPO / "build/fonts/spleen-16x32.psf"  # of which 80 by 25 are OVMF's 1280 by 800 pixels
@@ -137,22 +138,16 @@ CASES = [("uefi", shows_the_status_page), ("bios", shows_the_status_page), ("uef
          ("bios", shows_a_panic), ("bios", can_be_left_alone)]
 
 
-def main():
-    pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    failed, font = 0, read_font()
+def run(firmware, case, font):
+    with tempfile.TemporaryDirectory(dir=REPO / "build") as folder:
+        case(firmware, folder, font)
+
+
+def cases():
+    font = read_font()
     for firmware, case in CASES:
-        name = f"{firmware.upper()}: the screen {case.__name__.replace('_', ' ')}"
-        if not pattern.search(name):
-            continue
-        try:
-            with tempfile.TemporaryDirectory(dir=REPO / "build") as folder:
-                case(firmware, folder, font)
-            print(f"ok - {name}", flush=True)
-        except (AssertionError, MachineError) as wrong:
-            failed += 1
-            print(f"not ok - {name}", flush=True)
-            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
-    return 1 if failed else 0
+        yield (f"{firmware.upper()}: the screen {case.__name__.replace('_', ' ')}",
+               lambda firmware=firmware, case=case: run(firmware, case, font))
 
 
-sys.exit(main())
+sys.exit(tap.cases(cases()))

@@ -13,8 +13,9 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tools/emulator"))
-from machine import Machine, MachineError, in_debian13  # noqa: E402
+sys.path[:0] = [str(REPO / "tools/emulator"), str(REPO / "tests/system/lib")]
+import tap  # noqa: E402
+from machine import Machine, in_debian13  # noqa: E402
 
 KERNEL = REPO / "build/billet.elf"
 GUEST = REPO / "build/guest-tests/uart.elf"
@@ -68,23 +69,11 @@ def boots(iso, firmware, board, medium, mem_mib, least_mib, screen):
 
 
 def main():
-    pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    failed = 0
     with tempfile.TemporaryDirectory(dir=REPO / "build") as folder:
         iso = Path(folder) / "billet.iso"
         make_iso(iso)
-        for way in WAYS:
-            name = f"{way[0].upper()} boots it from {way[2].upper()} on {way[1]} with {way[3]} MiB"
-            if not pattern.search(name):
-                continue
-            try:
-                boots(iso, *way)
-                print(f"ok - {name}", flush=True)
-            except (AssertionError, MachineError) as wrong:
-                failed += 1
-                print(f"not ok - {name}", flush=True)
-                print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
-    return 1 if failed else 0
+        return tap.cases((f"{way[0].upper()} boots it from {way[2].upper()} on {way[1]} with {way[3]} MiB",
+                          lambda way=way: boots(iso, *way)) for way in WAYS)
 
 
 sys.exit(main())

@@ -17,6 +17,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 REPO = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPO / "tools/emulator"), str(REPO / "tests/system/lib")]
+import tap  # noqa: E402
 from machine import Machine, MachineError  # noqa: E402
 from tapwire import FIRST_STREAM, NR_STREAMS, TapWire, Unusable, enter_namespace, netdev  # noqa: E402
 from wire import FRAMES_A_FLOW, NR_FLOWS, SEGMENTS, STREAM_BYTES  # noqa: E402
@@ -248,23 +249,16 @@ def run(card):
 
 
 def main():
-    chosen = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    names, failed = [name for name in CARDS if chosen.search(name)], 0
     try:
         enter_namespace()
     except Unusable as why:
-        for name in names:
-            print(f"skip - {name} # {why}")
-        return 0
-    for name in names:
-        try:
-            run(CARDS[name])
-            print(f"ok - {name}", flush=True)
-        except (AssertionError, MachineError) as wrong:
-            failed += 1
-            print(f"not ok - {name}", flush=True)
-            print("".join(f"# {line}\n" for line in str(wrong).splitlines()), end="", flush=True)
-    return 1 if failed else 0
+        missing = why
+
+        def run_card(card):
+            raise tap.Skip(missing)
+    else:
+        run_card = run
+    return tap.cases((name, lambda card=card: run_card(card)) for name, card in CARDS.items())
 
 
 sys.exit(main())

@@ -18,47 +18,13 @@
 static struct wdat wdat;
 static volatile void *wdat_mapped[WDAT_INSTRUCTIONS_MAX]; /* NULL for ports */
 
-static uint32_t port_read(uint16_t port, uint8_t width_bytes)
-{
-	switch (width_bytes) {
-	case 1:
-		return in8(port);
-	case 2:
-		return in16(port);
-	default:
-		return in32(port);
-	}
-}
-
-static void port_write(uint16_t port, uint8_t width_bytes, uint32_t val)
-{
-	switch (width_bytes) {
-	case 1:
-		out8(port, (uint8_t)val);
-		return;
-	case 2:
-		out16(port, (uint16_t)val);
-		return;
-	default:
-		out32(port, val);
-	}
-}
-
 static uint32_t wdat_read(void *arg, const struct wdat *table, uint32_t index)
 {
 	const struct wdat_instruction *in = &table->instructions[index];
 
 	(void)arg;
-	if (in->is_io)
-		return port_read((uint16_t)in->address, in->width_bytes);
-	switch (in->width_bytes) {
-	case 1:
-		return *(volatile uint8_t *)wdat_mapped[index];
-	case 2:
-		return *(volatile uint16_t *)wdat_mapped[index];
-	default:
-		return *(volatile uint32_t *)wdat_mapped[index];
-	}
+	return in->is_io ? in_sized((uint16_t)in->address, in->width_bytes)
+			 : mmio_read_sized(wdat_mapped[index], in->width_bytes);
 }
 
 static void wdat_write(void *arg, const struct wdat *table, uint32_t index, uint32_t val)
@@ -66,20 +32,10 @@ static void wdat_write(void *arg, const struct wdat *table, uint32_t index, uint
 	const struct wdat_instruction *in = &table->instructions[index];
 
 	(void)arg;
-	if (in->is_io) {
-		port_write((uint16_t)in->address, in->width_bytes, val);
-		return;
-	}
-	switch (in->width_bytes) {
-	case 1:
-		*(volatile uint8_t *)wdat_mapped[index] = (uint8_t)val;
-		return;
-	case 2:
-		*(volatile uint16_t *)wdat_mapped[index] = (uint16_t)val;
-		return;
-	default:
-		*(volatile uint32_t *)wdat_mapped[index] = val;
-	}
+	if (in->is_io)
+		out_sized((uint16_t)in->address, in->width_bytes, val);
+	else
+		mmio_write_sized(wdat_mapped[index], in->width_bytes, val);
 }
 
 static const struct wdat_io wdat_io = {.read = wdat_read, .write = wdat_write};

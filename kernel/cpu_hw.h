@@ -197,6 +197,59 @@ CPU_HW_PORT(16, "w")
 CPU_HW_PORT(32, "l")
 #undef CPU_HW_PORT
 
+/* By a width that is only known as the machine runs: 1, 2 or 4 bytes */
+static inline uint32_t in_sized(uint16_t port, uint32_t bytes)
+{
+	switch (bytes) {
+	case 1:
+		return in8(port);
+	case 2:
+		return in16(port);
+	default:
+		return in32(port);
+	}
+}
+
+static inline void out_sized(uint16_t port, uint32_t bytes, uint32_t val)
+{
+	switch (bytes) {
+	case 1:
+		out8(port, (uint8_t)val);
+		return;
+	case 2:
+		out16(port, (uint16_t)val);
+		return;
+	default:
+		out32(port, val);
+	}
+}
+
+static inline uint32_t mmio_read_sized(const volatile void *at, uint32_t bytes)
+{
+	switch (bytes) {
+	case 1:
+		return *(const volatile uint8_t *)at;
+	case 2:
+		return *(const volatile uint16_t *)at;
+	default:
+		return *(const volatile uint32_t *)at;
+	}
+}
+
+static inline void mmio_write_sized(volatile void *at, uint32_t bytes, uint32_t val)
+{
+	switch (bytes) {
+	case 1:
+		*(volatile uint8_t *)at = (uint8_t)val;
+		return;
+	case 2:
+		*(volatile uint16_t *)at = (uint16_t)val;
+		return;
+	default:
+		*(volatile uint32_t *)at = val;
+	}
+}
+
 static inline void cpu_pause(void)
 {
 	__asm__ volatile("pause" : : : "memory");

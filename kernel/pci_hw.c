@@ -57,60 +57,14 @@ static void ports_select(struct pci_addr at, uint32_t reg)
 
 static uint32_t ports_read(struct pci_addr at, uint32_t reg, uint32_t size)
 {
-	uint16_t port = (uint16_t)(PORT_CONFIG_DATA + (reg & 3));
-
 	ports_select(at, reg);
-	switch (size) {
-	case 1:
-		return in8(port);
-	case 2:
-		return in16(port);
-	default:
-		return in32(port);
-	}
+	return in_sized((uint16_t)(PORT_CONFIG_DATA + (reg & 3)), size);
 }
 
 static void ports_write(struct pci_addr at, uint32_t reg, uint32_t size, uint32_t val)
 {
-	uint16_t port = (uint16_t)(PORT_CONFIG_DATA + (reg & 3));
-
 	ports_select(at, reg);
-	switch (size) {
-	case 1:
-		out8(port, (uint8_t)val);
-		return;
-	case 2:
-		out16(port, (uint16_t)val);
-		return;
-	default:
-		out32(port, val);
-	}
-}
-
-static uint32_t mapped_read(volatile uint8_t *at, uint32_t size)
-{
-	switch (size) {
-	case 1:
-		return *at;
-	case 2:
-		return *(volatile uint16_t *)at;
-	default:
-		return *(volatile uint32_t *)at;
-	}
-}
-
-static void mapped_write(volatile uint8_t *at, uint32_t size, uint32_t val)
-{
-	switch (size) {
-	case 1:
-		*at = (uint8_t)val;
-		return;
-	case 2:
-		*(volatile uint16_t *)at = (uint16_t)val;
-		return;
-	default:
-		*(volatile uint32_t *)at = val;
-	}
+	out_sized((uint16_t)(PORT_CONFIG_DATA + (reg & 3)), size, val);
 }
 
 static uint32_t machine_read(void *arg, struct pci_addr at, uint32_t reg, uint32_t size)
@@ -122,7 +76,7 @@ static uint32_t machine_read(void *arg, struct pci_addr at, uint32_t reg, uint32
 	ASSERT(reg < 256 && reg % size == 0);
 	lock_take(&lock);
 	mapped = ecam_of(at);
-	val = mapped ? mapped_read(mapped + reg, size) : ports_read(at, reg, size);
+	val = mapped ? mmio_read_sized(mapped + reg, size) : ports_read(at, reg, size);
 	lock_release(&lock);
 	return val;
 }
@@ -136,7 +90,7 @@ static void machine_write(void *arg, struct pci_addr at, uint32_t reg, uint32_t 
 	lock_take(&lock);
 	mapped = ecam_of(at);
 	if (mapped)
-		mapped_write(mapped + reg, size, val);
+		mmio_write_sized(mapped + reg, size, val);
 	else
 		ports_write(at, reg, size, val);
 	lock_release(&lock);

@@ -49,8 +49,8 @@ static bool is_behind(const struct pci_device *port, const struct pci_device *de
 	uint32_t first = port_read(port, PCI_REG_SECONDARY);
 	uint32_t last = port_read(port, REG_SUBORDINATE);
 
-	return dev->vendor != PCI_VENDOR_NONE && dev->header_type == 0 && first != 0 &&
-	       dev->at.bus >= first && dev->at.bus <= last;
+	return dev->vendor != PCI_VENDOR_NONE && first != 0 && dev->at.bus >= first &&
+	       dev->at.bus <= last;
 }
 
 /* Each device behind it. */
@@ -138,10 +138,10 @@ static void keep_all(const struct hot_slot *hot, const struct pci_device *found,
 		keep(hot, &found[i]);
 }
 
-/* The old driver may still look at registers where the new card's are going to be. */
-static const char old_driver[] =
-	"the driver of its last card was not told of that, so it cannot be "
-	"used until the machine is started again";
+/* Its driver may still look at registers where the new card's are going to be. */
+static const char not_forgotten[] =
+	"the driver of the last card was not told that it went, or that one was a bridge: no other "
+	"can be used until the machine is started again";
 
 static void add_card(struct hot_slot *hot)
 {
@@ -151,7 +151,7 @@ static void add_card(struct hot_slot *hot)
 	enum hv_err err;
 
 	if (is_occupied(hot->slot.port)) {
-		pci_slot_failed(&hot->slot, old_driver);
+		pci_slot_failed(&hot->slot, not_forgotten);
 		return;
 	}
 	err = nr == 0 ? HV_ENOENT : prepare(hot, found, nr);
@@ -185,10 +185,12 @@ static void ask(struct pci_device *dev, void *arg)
 		*are_detached = false;
 }
 
-/* One whose driver was not told is that driver's for ever. */
+/* One whose driver was not told is that driver's for ever, and bridges may be ports with slots. */
 static void release(struct pci_device *dev, void *arg)
 {
 	(void)arg;
+	if (dev->header_type != 0)
+		return;
 	if (dev->driver && !dev->driver->detach)
 		return;
 	if (dev->driver)

@@ -253,6 +253,25 @@ def with_boot_disk(folder):
                                                     "nvme,drive=boot,serial=boot,bus=slot1,id=boot0"])
 
 
+def use_the_slots_of_a_switch(rack):
+    """And take the switch itself out, with a disk in it."""
+    for serial in ("first", "second"):
+        since = rack.now()
+        disk, image = rack.add_disk("nvme", 9, serial)
+        number = rack.verified(serial, since)
+        rack.press(disk if serial == "first" else "switch")
+        rack.wait_deleted(disk)
+        rack.ended(number, since)
+        rack.check_image(image)
+    rack.wait_deleted("switch")
+    rack.resources()
+
+
+def with_switch(folder):
+    return Rack(folder, more=["-device", "x3130-upstream,id=switch,bus=slot4", "-device",
+                              "xio3130-downstream,id=slot9,bus=switch,chassis=10,slot=10"])
+
+
 def leave_slots_that_are_acpis(rack):
     """QEMU says nothing to their ports, not even that there is a card."""
     rack.wait(r"hotplug: 00:02.0: says that it is empty, but it has a card: not served$", 0)
@@ -271,6 +290,7 @@ CASES = {
     "a card of several functions comes and goes": (take_a_card_of_several_functions, Rack),
     "a card whose driver cannot take it is left": (leave_a_card_whose_driver_cannot, Rack),
     "the uplink is changed": (change_the_uplink, Rack),
+    "the slots of a switch are used": (use_the_slots_of_a_switch, with_switch),
     "UEFI's windows are used": (use_what_uefi_left, with_uefi),
     "the boot disk is taken out": (take_out_the_boot_disk, with_boot_disk),
     "slots that are ACPI's are left alone": (leave_slots_that_are_acpis, with_acpi),

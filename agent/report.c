@@ -188,6 +188,7 @@ void report_node(const struct ctl_node_info *info, const char *hostname, struct 
 	node->guest_memory_mib = (info->mem_total - MIN(info->mem_kernel, info->mem_total)) / MIB;
 	node->free_memory_mib = info->mem_free / MIB;
 	node->uptime_ms = info->uptime_ns / NSEC_PER_MSEC;
+	node->watchdog_reset = info->watchdog_reset != 0;
 	COPY_TEXT(node->firmware, info->firmware);
 	COPY_TEXT(node->machine, info->machine);
 	node->nr_mitigations = SPLIT_WORDS(info->mitigations, node->mitigations);

@@ -12,6 +12,7 @@ static struct watchdog *running; /* NULL: none, or stopped for good */
 static struct watchdog_times times;
 static struct watchdog_beats beats;
 static struct timer timers[CPU_MAX];
+static bool has_reset;	      /* fixed in watchdog_begin() */
 static bool is_watching;      /* fixed once it is set, on the boot CPU */
 static uint64_t looked_at_ns; /* the boot CPU's */
 
@@ -30,8 +31,10 @@ enum hv_err watchdog_begin(struct watchdog *dog)
 	enum hv_err err;
 
 	choose(dog);
-	if (dog->ops->has_fired(dog))
+	if (dog->ops->has_fired(dog)) {
+		has_reset = true;
 		log_warn("watchdog", "%s reset this machine, which had stood still", dog->name);
+	}
 	if (times.is_off) {
 		dog->ops->stop(dog); /* firmware may have left it running */
 		log_info("watchdog", "%s: off, as watchdog=off says", dog->name);
@@ -44,6 +47,11 @@ enum hv_err watchdog_begin(struct watchdog *dog)
 	log_info("watchdog", "%s: %u s for each step of the boot, %u s from then on", dog->name,
 		 times.boot_s, times.run_s);
 	return HV_OK;
+}
+
+bool watchdog_has_reset(void)
+{
+	return has_reset;
 }
 
 void watchdog_kick(void)

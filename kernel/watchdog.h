@@ -43,6 +43,9 @@ struct watchdog {
  */
 MUST_CHECK enum hv_err watchdog_begin(struct watchdog *dog);
 
+/* watchdog_has_reset - whether this boot came of the watchdog's reset. Context: any, after that. */
+bool watchdog_has_reset(void);
+
 /* watchdog_kick - the machine got further. Context: the boot, and a panic. */
 void watchdog_kick(void);
 

@@ -158,9 +158,9 @@ struct ctl_node_info {
 	uint8_t machine_id[16]; /* SMBIOS UUID, or made from what is fixed in the machine */
 	uint32_t nr_cpus;
 	uint32_t tsc_khz;
-	uint64_t mem_total, mem_free, mem_kernel; /* bytes */
-	uint64_t uptime_ns, idle_ns;		  /* idle: summed over CPUs */
-	uint32_t nr_nics, nr_disks, nr_vms, reserved;
+	uint64_t mem_total, mem_free, mem_kernel;	    /* bytes */
+	uint64_t uptime_ns, idle_ns;			    /* idle: summed over CPUs */
+	uint32_t nr_nics, nr_disks, nr_vms, watchdog_reset; /* 1: its last reset was a watchdog's */
 	char firmware[64]; /* "UEFI", "BIOS" or "none", and its vendor and version where SMBIOS says
 			    */
 	char machine[96];  /* manufacturer and product */

@@ -16,6 +16,7 @@
 #include "kernel/paging.h"
 #include "kernel/smbios.h"
 #include "kernel/time.h"
+#include "kernel/watchdog.h"
 #include "vmm/control.h"
 #include "vmm/virt.h"
 
@@ -190,6 +191,7 @@ void node_info_read(struct ctl_node_info *out)
 	out->idle_ns = idle_ns();
 	out->nr_nics = nr_nics();
 	out->nr_disks = nr_disks();
+	out->watchdog_reset = watchdog_has_reset();
 	fmt(out->cpu_features, sizeof(out->cpu_features), "%s", identity.cpu_features);
 	fmt(out->firmware, sizeof(out->firmware), "%s", identity.firmware);
 	fmt(out->machine, sizeof(out->machine), "%s", identity.machine);

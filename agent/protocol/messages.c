@@ -89,6 +89,7 @@ static const struct field node_info_fields[] = {
 	FIELD_STRINGS(struct node_info, cpu_features, nr_cpu_features, FORM_WORD, OPTIONAL),
 	FIELD_STRING(struct node_info, firmware, FORM_TEXT, OPTIONAL),
 	FIELD_STRING(struct node_info, machine, FORM_TEXT, OPTIONAL),
+	FIELD_BOOL(struct node_info, watchdog_reset, OPTIONAL),
 	FIELD_OBJECT(struct node_info, update, has_update, &node_update_schema, OPTIONAL),
 };
 const struct schema node_info_schema = SCHEMA(struct node_info, node_info_fields);

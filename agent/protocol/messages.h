@@ -107,6 +107,7 @@ struct node_info {
 	char mitigations[32][32];
 	char cpu_features[64][24];
 	char firmware[64], machine[96];
+	bool watchdog_reset; /* its last reset was that of its hardware's watchdog */
 	bool has_update;
 	struct node_update update;
 };

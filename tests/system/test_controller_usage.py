@@ -81,6 +81,18 @@ def events_of_nodes_are_stored_once(c):
     equal(len([e for e in c.ok("GET", "/v1/events?node=host1")["items"] if e["code"] == "agent_reset"]), 1)
 
 
+@test
+def each_boot_of_a_node_is_an_event(c):
+    node = ready_node(c)
+    node.report()
+    node.boot = str(uuid.uuid4())
+    for _ in range(2):
+        node.report(node={**node.info(), "watchdog_reset": True})
+    events = [(e["level"], e["code"]) for e in c.ok("GET", "/v1/events?node=host1")["items"]]
+    equal([e for e in events if e[1] in ("node_booted", "node_reset")], [("info", "node_booted"), ("warn", "node_reset")])
+    equal(c.ok("GET", "/v1/nodes/host1")["watchdog_reset"], True)
+
+
 class Meter(threading.Thread):
     """A node that meters: counters that grow, a backlog that is sent until it is acknowledged."""
 

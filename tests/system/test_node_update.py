@@ -131,6 +131,8 @@ def keeps_it_after_the_next_boot(op):
     op.site.wait(r"boot: Billet \S+2$", BOOT_S)
     op.site.wait(r"report: first report accepted", BOOT_S)
     equal(running(op), version, "what runs after a reset")
+    boots = [e["message"] for e in op.site.controller.events() if e["code"] == "node_booted"]
+    equal(boots.count(f"node has booted {version[0]}"), 2, f"of {boots} those of this release: after the update and now")
 
 
 @tap.test

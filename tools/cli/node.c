@@ -52,6 +52,7 @@ static const struct column fields[] = {
 	{"up for", "uptime_ms", COLUMN_MS},
 	{"machine", "machine", COLUMN_TEXT},
 	{"firmware", "firmware", COLUMN_TEXT},
+	{"reset by its watchdog", "watchdog_reset", COLUMN_TEXT},
 	{"boots slot", "update.slot", COLUMN_TEXT},
 	{"update wanted", "release", COLUMN_TEXT},
 	{"update", "update.state", COLUMN_TEXT},

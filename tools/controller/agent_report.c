@@ -129,14 +129,29 @@ static bool count_usage(struct call *c, const struct report *r, int64_t now,
 	return true;
 }
 
+/* The first report of a boot. */
+static void note_boot(struct call *c, const struct report *r)
+{
+	if (!db_run(&c->d->db, "UPDATE nodes SET boot_id = ?1 WHERE id = ?2 AND boot_id IS NOT ?1",
+		    "tt", r->boot_id, c->node))
+		return;
+	if (r->node.watchdog_reset)
+		audit_add(c->d, EVENT_WARN, "node_reset", c->node, c->node, NULL,
+			  "the hardware's watchdog reset the node, which had stood still; it runs "
+			  "%s again",
+			  r->node.version);
+	else
+		audit_add(c->d, EVENT_INFO, "node_booted", c->node, c->node, NULL,
+			  "node has booted%s%s", r->has_node ? " " : "", r->node.version);
+}
+
 static void keep_node(struct call *c, const struct report *r, int64_t now)
 {
 	struct db *db = &c->d->db;
 
-	db_run(db,
-	       "UPDATE nodes SET last_seen_ms = ?, boot_id = ?, applied_generation = ? WHERE id = "
-	       "?",
-	       "itit", now, r->boot_id, (int64_t)r->applied_generation, c->node);
+	note_boot(c, r);
+	db_run(db, "UPDATE nodes SET last_seen_ms = ?, applied_generation = ? WHERE id = ?", "iit",
+	       now, (int64_t)r->applied_generation, c->node);
 	if (r->has_node) {
 		node_keep_info(c->d, c->node, &r->node);
 		if (r->node.has_update)

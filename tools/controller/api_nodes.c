@@ -49,6 +49,7 @@ static void write_unknown_info(struct json_out *o)
 					    "uptime_ms",
 					    "firmware",
 					    "machine",
+					    "watchdog_reset",
 					    "update"};
 	static const char *const lists[] = {"nics", "disks", "mitigations", "cpu_features"};
 

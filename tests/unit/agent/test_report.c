@@ -62,6 +62,7 @@ static void describes_the_node(void **state)
 	memset(info.cpu_model, 'x', sizeof(info.cpu_model)); /* no closing zero */
 	memset(info.machine, 'y', sizeof(info.machine));
 	strcpy(info.firmware, "UEFI");
+	info.watchdog_reset = 1;
 	strcpy(info.cpu_features, "svm aes avx2");
 	report_node(&info, "host1", &node);
 	assert_string_equal(node.version, "0.1");
@@ -77,6 +78,7 @@ static void describes_the_node(void **state)
 	assert_int_equal(node.nr_cpu_features, 3);
 	assert_string_equal(node.cpu_features[2], "avx2");
 	assert_string_equal(node.firmware, "UEFI");
+	assert_true(node.watchdog_reset);
 	assert_int_equal(strlen(node.machine), sizeof(node.machine) - 1);
 	assert_int_equal(node.nr_nics, 0);
 }

@@ -101,7 +101,10 @@ def faults_lose_no_usage_and_count_none_twice(s):
         r for r in s.site.controller.records(s.vm["id"]) if int(r["seq"]) > s.seq_before])[-1]
     age_s = int(newest["vcpu_alloc_ns"]) / 1e9
     counted = counted_s(s)
-    check(abs(age_s - counted) < 3, f"{age_s:.1f} s of vCPU are reported, the guest counted {counted:.1f} s")
+    # Where the machine's clock goes on while the emulator waits for a CPU, ticks come to nothing of which the guest
+    # does not know: docs/hardware.md.
+    most = 3 if CLOCK_WAITS else 3 + age_s / 8
+    check(-3 < age_s - counted < most, f"{age_s:.1f} s of vCPU are reported, the guest counted {counted:.1f} s")
     s.site.do("web1", "resume")
     s.site.until_state("web1", "running")
 

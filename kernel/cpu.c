@@ -146,7 +146,7 @@ void cpu_answer_call(void)
 /* Two CPUs that call at once must answer each other, so waiting for the turn answers too. */
 static void take_call_turn(void)
 {
-	while (__atomic_exchange_n(&call.lock.held, 1, __ATOMIC_ACQUIRE)) {
+	while (!lock_try(&call.lock)) {
 		cpu_answer_call();
 		cpu_pause();
 	}

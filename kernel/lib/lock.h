@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A spinlock. The kernel runs with interrupts off from exit to entry, so a lock never needs to save
- * and restore them; an NMI or machine-check handler takes none. Lock order, outermost first:
+ * A spinlock, fair. The kernel runs with interrupts off from exit to entry, so a lock never needs
+ * to save and restore them; an NMI or machine-check handler takes none. Lock order, outermost
+ * first:
  *
  *   agent's request queue -> control queue -> a VM's life -> image store -> vm -> virtqueue ->
  * uplink -> a card's receive queue -> switch -> another port's virtqueue -> driver -> disk ->
@@ -15,29 +16,42 @@
 #include "kernel/lib/assert.h"
 #include "kernel/lib/types.h"
 
+/* Whoever takes it is served in the order of asking: one who gives it back and takes it again, as
+ * those do who wait for another CPU's work, cannot keep that CPU from it. */
 struct lock {
-	uint32_t held;
+	uint16_t next;	/* the ticket that the next one draws */
+	uint16_t owner; /* the ticket that is served; next: nobody holds it */
 };
+
+static inline bool lock_is_held(const struct lock *lock)
+{
+	return __atomic_load_n(&lock->next, __ATOMIC_RELAXED) !=
+	       __atomic_load_n(&lock->owner, __ATOMIC_RELAXED);
+}
 
 static inline void lock_take(struct lock *lock)
 {
-	while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
-		while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
-			__builtin_ia32_pause();
+	uint16_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket)
+		__builtin_ia32_pause();
 }
 
 /* False, at once, when somebody holds it. */
 static inline bool lock_try(struct lock *lock)
 {
-	return !__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE);
+	uint16_t ticket = __atomic_load_n(&lock->owner, __ATOMIC_RELAXED);
+
+	return __atomic_compare_exchange_n(&lock->next, &ticket, (uint16_t)(ticket + 1), false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 static inline void lock_release(struct lock *lock)
 {
-	ASSERT(lock->held);
-	__atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+	ASSERT(lock_is_held(lock));
+	__atomic_store_n(&lock->owner, (uint16_t)(lock->owner + 1), __ATOMIC_RELEASE);
 }
 
-#define ASSERT_HELD(lock) ASSERT(__atomic_load_n(&(lock)->held, __ATOMIC_RELAXED))
+#define ASSERT_HELD(lock) ASSERT(lock_is_held(lock))
 
 #endif

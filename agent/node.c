@@ -486,6 +486,8 @@ static void act(struct node *n, const struct sync_action *action)
 	if (action->kind != SYNC_IMAGE_DELETE)
 		uuid_to_text(n->memory.vms[action->slot].uuid, id);
 	sync_done(&n->memory, &n->desired, action, err, io.message, node_now_ms(), wall_ms());
+	if (err == HV_EAGAIN)
+		return; /* its memory is being cleared, piece by piece */
 	if (sync_is_done(action, err)) {
 		log_info("sync", "%s %s", kind_names[action->kind], id);
 	} else {

@@ -266,21 +266,24 @@ static bool step_vm(struct sync_memory *m, const struct desired *d, const struct
 		return true;
 	}
 	action->kind = next_step(want, slot, vm->state);
+	if (action->kind == SYNC_NOTHING && !slot->retry_ms)
+		slot->reason[0] = 0; /* of something that is not wanted any more */
 	return action->kind != SYNC_NOTHING;
 }
 
 void sync_next(struct sync_memory *memory, const struct desired *desired,
 	       const struct sync_actual *actual, struct sync_action *action)
 {
-	uint32_t i;
+	uint32_t i, nr = desired->vms.nr;
 
 	memset(action, 0, sizeof(*action));
 	forget_gone(memory, desired, actual);
 	if (destroy_one(memory, desired, actual, action) ||
 	    delete_one_image(memory, desired, actual, action))
 		return;
-	for (i = 0; i < desired->vms.nr; i++)
-		if (step_vm(memory, desired, &desired_vms(desired)[i], actual, action))
+	for (i = 0; i < nr; i++)
+		if (step_vm(memory, desired, &desired_vms(desired)[(memory->turn + i) % nr], actual,
+			    action))
 			return;
 	action->kind = SYNC_NOTHING;
 	memory->generation = desired->generation;
@@ -302,6 +305,11 @@ void sync_done(struct sync_memory *memory, const struct desired *desired,
 	ASSERT(action->slot < CTL_VMS_MAX);
 	if (action->kind == SYNC_IMAGE_DELETE) {
 		memory->images_retry_ms = sync_is_done(action, err) ? 0 : now_ms + SYNC_RETRY_MS;
+		return;
+	}
+	if (err == HV_EAGAIN) {
+		snprintf(slot->reason, sizeof(slot->reason), "%s", message);
+		memory->turn++;
 		return;
 	}
 	if (!sync_is_done(action, err)) {
@@ -380,11 +388,10 @@ static void report_present(const struct ctl_vm_info *vm, struct sync_vm *slot, u
 	out->state = state_of(vm);
 	out->since_ms = since_ms(vm, slot, now_wall_ms, uptime_ns);
 	snprintf(out->reason, sizeof(out->reason), "%.*s", (int)sizeof(vm->reason), vm->reason);
-	if (slot && slot->retry_ms) {
+	if (slot && slot->reason[0])
 		snprintf(out->reason, sizeof(out->reason), "%s", slot->reason);
-		if (out->state == VM_STATE_CREATING)
-			out->state = VM_STATE_FAILED;
-	}
+	if (slot && slot->retry_ms && out->state == VM_STATE_CREATING)
+		out->state = VM_STATE_FAILED;
 }
 
 uint32_t sync_report(struct sync_memory *memory, const struct desired *desired,

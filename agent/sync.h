@@ -40,6 +40,7 @@ struct sync_vm {
 struct sync_memory {		  /* survives the agent's resets */
 	uint64_t generation;	  /* applied wholly, as far as VMs did not fail */
 	uint64_t images_retry_ms; /* an image could not be deleted: none is tried before */
+	uint32_t turn;		  /* whose VM's turn it is, where they take turns: HV_EAGAIN */
 	struct sync_vm vms[CTL_VMS_MAX];
 };
 
@@ -76,7 +77,8 @@ struct sync_action {
 void sync_next(struct sync_memory *memory, const struct desired *desired,
 	       const struct sync_actual *actual, struct sync_action *action);
 
-/* sync_done - how it went; HV_EEXIST, and HV_ENOENT for what shall go, are successes */
+/* sync_done - how it went; HV_EEXIST, and HV_ENOENT for what shall go, are successes. After
+ * HV_EAGAIN it is another VM's turn, if there is one with something to do. */
 void sync_done(struct sync_memory *memory, const struct desired *desired,
 	       const struct sync_action *action, enum hv_err err, const char *message,
 	       uint64_t now_ms, uint64_t wall_ms);

@@ -68,20 +68,26 @@ void memory_init(const struct boot_info *info)
 		 buddy_array_bytes(plan.nr_pages) / KIB, plan.array_hpa);
 }
 
-hpa_t pages_alloc(unsigned order)
+hpa_t pages_take(unsigned order, bool *is_zero)
 {
 	enum buddy_clean clean;
 	uint32_t page;
-	hpa_t hpa;
 
 	lock_take(&lock);
 	page = buddy_alloc(&buddy, order, &clean);
 	lock_release(&lock);
 	if (page == BUDDY_NONE)
 		return HPA_NONE;
+	*is_zero = clean == BUDDY_CLEAN;
+	return page * PAGE_SIZE;
+}
 
-	hpa = page * PAGE_SIZE;
-	if (clean == BUDDY_DIRTY)
+hpa_t pages_alloc(unsigned order)
+{
+	bool is_zero;
+	hpa_t hpa = pages_take(order, &is_zero);
+
+	if (hpa != HPA_NONE && !is_zero)
 		memset(hva_of(hpa), 0, PAGE_SIZE << order);
 	return hpa;
 }
@@ -140,6 +146,12 @@ static void scrub(void *page, size_t len_bytes)
 			 :
 			 :
 			 : "memory"); /* the zeroes, before whoever is given the page */
+}
+
+void pages_clear(hpa_t hpa, uint64_t len_bytes)
+{
+	ASSERT(IS_ALIGNED(hpa, PAGE_SIZE) && IS_ALIGNED(len_bytes, PAGE_SIZE));
+	scrub(hva_of(hpa), len_bytes);
 }
 
 bool pages_scrub_some(void)

@@ -26,6 +26,12 @@ typedef uint64_t hpa_t; /* host-physical address, bytes */
 
 /* pages_alloc - 2^order pages, naturally aligned and zero; HPA_NONE when there are none */
 hpa_t pages_alloc(unsigned order);
+
+/* pages_take - the same without the work: zero only if it says so, else to be pages_clear()ed
+ * before anybody sees it */
+hpa_t pages_take(unsigned order, bool *is_zero);
+void pages_clear(hpa_t hpa, uint64_t len_bytes); /* of what was taken; whole pages */
+
 void pages_free(hpa_t hpa, unsigned order);
 
 /* Order of the allocated block that starts at hpa, or -1 when none starts there. */

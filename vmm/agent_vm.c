@@ -139,7 +139,7 @@ enum hv_err vm_start_agent(void)
 	control_agent_mac(config.nics[0].mac);
 	err = vm_create(&config, &agent, why);
 	if (err == HV_OK)
-		err = vm_start(agent, why);
+		err = vm_start_whole(agent, why);
 	if (err != HV_OK) {
 		log_err("agent", "cannot be started: %s", why);
 		return err;

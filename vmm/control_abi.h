@@ -86,7 +86,9 @@ enum ctl_command {
 
 	CTL_VM_CREATE =
 		32, /* bytes: struct ctl_vm_config → value0 VM handle. HV_EEXIST: value0 is it */
-	CTL_VM_START = 33,   /* arg0 handle: boot it from its images */
+	CTL_VM_START =
+		33, /* arg0 handle: boot it from its images. HV_EAGAIN: its memory is being cleared,
+		       which the same command goes on with; the message says how far it is */
 	CTL_VM_STOP = 34,    /* arg0 handle, arg1: 0 at once, 1 press the power button */
 	CTL_VM_PAUSE = 35,   /* arg0 handle */
 	CTL_VM_RESUME = 36,  /* arg0 handle */

@@ -49,6 +49,7 @@ pure-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c vmm/vmx/vmx_check_seg.c
 # VMs: their life, their CPUs, what their exits mean
 kernel-y += vmm/vmm.c vmm/run.c vmm/vcpu.c vmm/vm.c vmm/vm_memory.c vmm/boot.c vmm/board.c \
         vmm/exits.c vmm/exit_msr.c vmm/guest_access.c vmm/vm_services.c vmm/module_guests.c
+pure-y += vmm/vm_memory.c
 
 # VT-x
 kernel-y += vmm/vmx/vmx.c vmm/vmx/vmx_vmcs.c vmm/vmx/vmx_state.c vmm/vmx/vmx_fast.c vmm/vmx/vmx_guard.c \

@@ -140,7 +140,7 @@ static void start(const struct boot_module *module, const struct boot_module *ne
 	if (err == HV_OK) {
 		log_overhead(guest->vm, &without);
 		nr_guests++;
-		err = vm_start(guest->vm, why);
+		err = vm_start_whole(guest->vm, why);
 	}
 	if (err != HV_OK)
 		log_err("guest", "\"%s\" cannot be started: %s", config.name, why);
@@ -238,7 +238,7 @@ static void step_cycle(uint32_t phase)
 	case 0:
 		err = vm_create(&config, &cycle.vm, why);
 		if (err == HV_OK)
-			err = vm_start(cycle.vm, why);
+			err = vm_start_whole(cycle.vm, why);
 		break;
 	case 1:
 		err = vm_pause(cycle.vm);

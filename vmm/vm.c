@@ -368,8 +368,20 @@ enum hv_err vm_start(struct vm *vm, char why[96])
 	else
 		fmt(why, WHY_BYTES, "the VM is up already");
 	if (err == HV_OK)
+		err = vm_memory_clear_some(vm, why);
+	if (err == HV_OK)
 		err = boot_and_run(vm, why);
 	vm_life_give(vm);
+	return err;
+}
+
+enum hv_err vm_start_whole(struct vm *vm, char why[96])
+{
+	enum hv_err err;
+
+	do
+		err = vm_start(vm, why);
+	while (err == HV_EAGAIN);
 	return err;
 }
 

@@ -144,8 +144,11 @@ struct vm {
  * Errors:  HV_EINVAL - a field is out of range; HV_ENOMEM - why says how much was missing.
  */
 MUST_CHECK enum hv_err vm_create(const struct ctl_vm_config *config, struct vm **out, char why[96]);
-MUST_CHECK enum hv_err vm_start(struct vm *vm,
-				char why[96]); /* HV_EBUSY: is running; loader's errors */
+/* vm_start - HV_EAGAIN: a part of its memory was cleared, call it again; HV_EBUSY: is running;
+ * loader's errors */
+MUST_CHECK enum hv_err vm_start(struct vm *vm, char why[96]);
+/* vm_start_whole - at boot, when nobody waits for this CPU */
+MUST_CHECK enum hv_err vm_start_whole(struct vm *vm, char why[96]);
 MUST_CHECK enum hv_err vm_pause(struct vm *vm);
 MUST_CHECK enum hv_err vm_resume(struct vm *vm);
 MUST_CHECK enum hv_err vm_power_off(struct vm *vm, bool is_gentle);

@@ -12,13 +12,19 @@
 #include "kernel/watchdog.h"
 #include "vmm/ept.h"
 
+#define CLEAR_BYTES (4 * MIB) /* in one go: less than a millisecond */
+
 struct block {
 	hpa_t hpa;
 	uint8_t order;
+	bool is_zero; /* since it was taken */
 };
 
 struct block_list {
 	uint32_t nr, cap;
+	uint32_t nr_clear;	/* blocks that are zero by now ... */
+	uint64_t cleared_bytes; /* ... and so much of the one behind them, ... */
+	uint64_t dirty_bytes;	/* ... which leaves this */
 	struct block blocks[];
 };
 
@@ -40,13 +46,21 @@ static unsigned order_for(const struct gmem *mem, uint64_t offset, uint64_t tota
 	return order;
 }
 
-static hpa_t take_block(unsigned *order)
+static hpa_t take_block(unsigned *order, bool *is_zero)
 {
-	hpa_t hpa = pages_alloc(*order);
+	hpa_t hpa = pages_take(*order, is_zero);
 
 	while (hpa == HPA_NONE && *order > PAGE_ORDER_2M)
-		hpa = pages_alloc(--*order);
+		hpa = pages_take(--*order, is_zero);
 	return hpa;
+}
+
+static void keep_block(struct block_list *list, hpa_t hpa, unsigned order, bool is_zero)
+{
+	ASSERT(list->nr < list->cap);
+	list->blocks[list->nr++] = (struct block){hpa, (uint8_t)order, is_zero};
+	if (!is_zero)
+		list->dirty_bytes += PAGE_SIZE << order;
 }
 
 static enum hv_err map_block(struct vm *vm, uint64_t offset, hpa_t hpa, unsigned order)
@@ -63,18 +77,17 @@ static enum hv_err fill(struct vm *vm, uint64_t total)
 {
 	for (uint64_t offset = 0; offset < total;) {
 		unsigned order = order_for(&vm->mem, offset, total);
-		hpa_t hpa = take_block(&order);
+		bool is_zero;
+		hpa_t hpa = take_block(&order, &is_zero);
 		enum hv_err err;
 
 		if (hpa == HPA_NONE)
 			return HV_ENOMEM;
-		ASSERT(vm->blocks->nr < vm->blocks->cap);
-		vm->blocks->blocks[vm->blocks->nr++] = (struct block){hpa, (uint8_t)order};
+		keep_block(vm->blocks, hpa, order, is_zero);
 		err = map_block(vm, offset, hpa, order);
 		if (err != HV_OK)
 			return err;
 		offset += PAGE_SIZE << order;
-		watchdog_work(); /* a GiB that is not clean takes a good part of a second */
 	}
 	return HV_OK;
 }
@@ -107,6 +120,42 @@ free_chunks:
 	kmem_free(vm->mem.chunks);
 	vm->mem.chunks = NULL;
 	return err;
+}
+
+/* Of the first block that is not zero yet; how much that was. */
+static uint64_t clear_piece(struct block_list *list, uint64_t most_bytes)
+{
+	const struct block *block = &list->blocks[list->nr_clear];
+	uint64_t len = PAGE_SIZE << block->order,
+		 piece = MIN(len - list->cleared_bytes, most_bytes);
+
+	if (block->is_zero) {
+		list->nr_clear++;
+		return 0;
+	}
+	pages_clear(block->hpa + list->cleared_bytes, piece);
+	list->cleared_bytes += piece;
+	list->dirty_bytes -= piece;
+	if (list->cleared_bytes == len) {
+		list->nr_clear++;
+		list->cleared_bytes = 0;
+	}
+	return piece;
+}
+
+enum hv_err vm_memory_clear_some(struct vm *vm, char why[96])
+{
+	struct block_list *list = vm->blocks;
+
+	for (uint64_t left = CLEAR_BYTES; left > 0 && list->nr_clear < list->nr;)
+		left -= clear_piece(list, left);
+	watchdog_work();
+	if (list->dirty_bytes == 0)
+		return HV_OK;
+	fmt(why, 96, "its memory is being cleared: %llu of %llu MiB are left",
+	    (unsigned long long)(list->dirty_bytes / MIB),
+	    (unsigned long long)(vm->config.mem_bytes / MIB));
+	return HV_EAGAIN;
 }
 
 static void unmap_all(struct vm *vm)

@@ -12,6 +12,7 @@ static const char *const phrases[HV_ERRS] = {
 	[HV_EPROTO] = "breaks its specification",
 	[HV_EEXIST] = "there already",
 	[HV_EIO] = "hardware error",
+	[HV_EAGAIN] = "not finished yet",
 };
 
 const char *hv_strerror(enum hv_err err)

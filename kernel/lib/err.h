@@ -18,6 +18,7 @@ enum hv_err {
 	HV_EPROTO,  /* bytes that break their specification */
 	HV_EEXIST,  /* there already */
 	HV_EIO,	    /* hardware said no, or said nothing */
+	HV_EAGAIN,  /* a part of it is done: the same again goes on */
 	HV_ERRS
 };
 

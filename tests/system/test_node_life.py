@@ -21,6 +21,7 @@ from nodesite import BEAT, CLOCK_WAITS, COUNTERS, REPO, Site, check, equal, unti
 ENGINES = "bochs", "qemu"
 
 ROUNDS = 8
+BIG_MIB = 700  # of a node with 1024
 LATE_MOST_US = 250000  # beside an agent that computes, on one CPU
 
 
@@ -127,6 +128,33 @@ def a_guest_that_spins_without_interrupts_harms_nobody(s):
     check(latest <= LATE_MOST_US or not CLOCK_WAITS, f"the other guest was {latest} us late")
     s.site.delete("web1")
     s.site.delete("web2")
+
+
+@cleanly
+def memory_that_others_left_is_cleared_piece_by_piece(s):
+    """No CPU is idle and would do that beforehand; the guests of the CPU that does it wait for a piece at most."""
+    s.site.vm("big", memory_mib=BIG_MIB)
+    s.site.until_state("big", "running")
+    consoles = {}
+    for name in ("spins1", "spins2", "beats1", "beats2"):  # one of each kind for each CPU
+        s.site.vm(name)
+        s.site.until_state(name, "running")
+        consoles[name] = s.site.console(name)
+        consoles[name].until(r"^beat \d+ late")
+    for name in ("spins1", "spins2"):
+        consoles[name].type("s")
+    s.site.delete("big")
+    begins = {name: last_beat(consoles[name]) for name in ("beats1", "beats2")}
+    s.site.vm("big", memory_mib=BIG_MIB)
+    s.site.until_state("big", "running")
+    s.site.console("big").until(r"^beat 2 late")
+    for name, begin in begins.items():
+        consoles[name].until(rf"^beat {last_beat(consoles[name]) + 3} late.*$")
+        latest = max(b[1] for b in consoles[name].beats() if b[0] > begin)
+        tap.note(f"{name} was {latest} us late at most")
+        check(latest <= LATE_MOST_US or not CLOCK_WAITS, f"{name} was {latest} us late")
+    for name in ("big", *consoles):
+        s.site.delete(name)
 
 
 @cleanly

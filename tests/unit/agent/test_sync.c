@@ -355,6 +355,78 @@ static void tries_a_failure_again_with_a_new_document(void **state)
 	DID(SYNC_START);
 }
 
+static const char *bad_hash(void *arg, const char *sha256)
+{
+	(void)arg;
+	return strcmp(sha256, KERNEL) == 0 ? "hash is wrong" : NULL;
+}
+
+static const char *on_its_way(void *arg, const char *sha256)
+{
+	(void)arg;
+	(void)sha256;
+	return NULL;
+}
+
+/* One step; a start comes not to its end. Which VM's start it was, 0 for another step. */
+static uint32_t start_some(void)
+{
+	struct sync_action action;
+	bool is_start;
+
+	sync_next(&memory, &desired, &actual, &action);
+	is_start = action.kind == SYNC_START;
+	assert_int_not_equal(action.kind, SYNC_NOTHING);
+	sync_done(&memory, &desired, &action, is_start ? HV_EAGAIN : obey(&action),
+		  "64 MiB are left", actual.now_ms, actual.wall_ms);
+	return is_start ? action.handle : 0;
+}
+
+static const struct report_vm *reported(uint32_t nr)
+{
+	static struct report_vm rows[4];
+
+	assert_int_equal(sync_report(&memory, &desired, &actual, 0, on_its_way, NULL, rows, 4), nr);
+	return rows;
+}
+
+/* Both VMs' memory is being cleared: they take turns, and say how far they are. */
+static void lets_vms_take_turns_while_their_memory_is_cleared(void **state)
+{
+	uint32_t last = 0, now;
+
+	(void)state;
+	add_vm(ID("01"), VM_DESIRED_RUNNING);
+	add_vm(ID("02"), VM_DESIRED_RUNNING);
+	add_image(KERNEL, true);
+	while (actual.nr_vms < 2)
+		start_some();
+	for (unsigned i = 0; i < 6; i++, last = now) {
+		now = start_some();
+		assert_int_not_equal(now, 0);
+		assert_int_not_equal(now, last);
+	}
+	assert_int_equal(reported(2)->state, VM_STATE_CREATING);
+	assert_string_equal(reported(2)->reason, "64 MiB are left");
+	DID(SYNC_START, SYNC_START);
+	assert_int_equal(reported(2)->state, VM_STATE_RUNNING);
+	assert_string_equal(reported(2)->reason, "");
+}
+
+static void forgets_what_a_vm_waited_for_when_it_is_not_wanted(void **state)
+{
+	(void)state;
+	add_vm(ID("01"), VM_DESIRED_RUNNING);
+	add_image(KERNEL, true);
+	start_some();
+	assert_int_not_equal(start_some(), 0);
+	assert_string_equal(reported(1)->reason, "64 MiB are left");
+	want[0].state = VM_DESIRED_STOPPED;
+	desired.generation++;
+	DID_NOTHING();
+	assert_string_equal(reported(1)->reason, "");
+}
+
 static void deletes_images_that_nothing_wants(void **state)
 {
 	(void)state;
@@ -396,19 +468,6 @@ static void takes_no_such_thing_for_done_only_where_it_shall_go(void **state)
 	assert_true(sync_is_done(&(struct sync_action){.kind = SYNC_DESTROY}, HV_ENOENT));
 	assert_true(sync_is_done(&(struct sync_action){.kind = SYNC_CREATE}, HV_EEXIST));
 	assert_false(sync_is_done(&(struct sync_action){.kind = SYNC_DESTROY}, HV_EIO));
-}
-
-static const char *bad_hash(void *arg, const char *sha256)
-{
-	(void)arg;
-	return strcmp(sha256, KERNEL) == 0 ? "hash is wrong" : NULL;
-}
-
-static const char *on_its_way(void *arg, const char *sha256)
-{
-	(void)arg;
-	(void)sha256;
-	return NULL;
 }
 
 static void reports_what_is_missing(void **state)
@@ -459,6 +518,8 @@ int main(void)
 		cmocka_unit_test_setup(forgets_nothing_when_the_agent_was_reset, setup),
 		cmocka_unit_test_setup(holds_up_no_other_vm_with_a_failure, setup),
 		cmocka_unit_test_setup(tries_a_failure_again_with_a_new_document, setup),
+		cmocka_unit_test_setup(lets_vms_take_turns_while_their_memory_is_cleared, setup),
+		cmocka_unit_test_setup(forgets_what_a_vm_waited_for_when_it_is_not_wanted, setup),
 		cmocka_unit_test_setup(deletes_images_that_nothing_wants, setup),
 		cmocka_unit_test_setup(waits_after_an_image_that_cannot_be_deleted, setup),
 		cmocka_unit_test_setup(takes_no_such_thing_for_done_only_where_it_shall_go, setup),

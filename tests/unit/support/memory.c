@@ -76,6 +76,22 @@ hpa_t pages_alloc(unsigned order)
 	return hpa_of(aligned_zero(PAGE_SIZE << order, PAGE_SIZE << order));
 }
 
+/* Dirty, each time: what was not cleared shows. */
+hpa_t pages_take(unsigned order, bool *is_zero)
+{
+	hpa_t hpa = pages_alloc(order);
+
+	*is_zero = false;
+	if (hpa != HPA_NONE)
+		memset(hva_of(hpa), 0xa5, PAGE_SIZE << order);
+	return hpa;
+}
+
+void pages_clear(hpa_t hpa, uint64_t len_bytes)
+{
+	memset(hva_of(hpa), 0, len_bytes);
+}
+
 void pages_free(hpa_t hpa, unsigned order)
 {
 	ASSERT(IS_ALIGNED(hpa, PAGE_SIZE << order) && fake_pages_in_use >= 1ull << order);

@@ -54,7 +54,7 @@ static void done(struct block_request *req, enum hv_err status)
 {
 	struct sent *s = req->arg;
 
-	assert_int_equal(dev.lock.held, 0);
+	assert_false(lock_is_held(&dev.lock));
 	s->nr_done++;
 	s->status = status;
 	if (s->then)
@@ -73,7 +73,7 @@ static enum hv_err disk_submit(struct block_dev *d, struct block_request *req)
 	void (*between)(void) = disk.in_submit;
 
 	assert_ptr_equal(d, &dev);
-	assert_int_equal(d->lock.held, 0);
+	assert_false(lock_is_held(&d->lock));
 	assert_true(req->is_with_driver);
 	disk.nr_submits++;
 	disk.in_submit = NULL;
@@ -108,7 +108,7 @@ static uint32_t disk_poll(struct block_dev *d)
 {
 	uint32_t nr = 0;
 
-	assert_int_equal(d->lock.held, 0);
+	assert_false(lock_is_held(&d->lock));
 	disk.nr_polls++;
 	fake_time_ns += MS; /* so that block_run() gets somewhere */
 	for (uint32_t i = 0; i < SLOTS && disk.finishes_on_poll; i++) {
@@ -122,7 +122,7 @@ static uint32_t disk_poll(struct block_dev *d)
 
 static void disk_reset(struct block_dev *d)
 {
-	assert_int_equal(d->lock.held, 0);
+	assert_false(lock_is_held(&d->lock));
 	assert_int_equal(d->state, BLOCK_RESETTING);
 	disk.nr_resets++;
 	forget_all();
@@ -132,7 +132,7 @@ static void disk_reset(struct block_dev *d)
 
 static void disk_abandon(struct block_dev *d)
 {
-	assert_int_equal(d->lock.held, 0);
+	assert_false(lock_is_held(&d->lock));
 	forget_all();
 	disk.nr_abandoned++;
 }
@@ -810,7 +810,7 @@ static void panics_on_a_request_that_is_completed_twice(void **state)
 	send(0, BLOCK_READ);
 	finish(&sent[0].req, HV_OK);
 	EXPECT_ASSERT((block_complete(&dev, &sent[0].req, HV_OK), 0));
-	dev.lock.held = 0;
+	lock_release(&dev.lock);
 }
 
 /* ---- block_run, and the list ---- */

@@ -380,11 +380,8 @@ static const struct {
 	char signature[5];
 	void (*read)(const struct reader *r, const struct table *table);
 } table_rows[] = {
-	{"APIC", read_madt},
-	{"FACP", read_fadt},
-	{"HPET", read_hpet},
-	{"MCFG", read_mcfg},
-	{"WDAT", read_wdat},
+	{"APIC", read_madt}, {"FACP", read_fadt}, {"HPET", read_hpet},
+	{"MCFG", read_mcfg}, {"WDAT", read_wdat},
 };
 
 /* One row of the root table; *seen has a bit for each row of table_rows that was found. */

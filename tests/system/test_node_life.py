@@ -40,13 +40,13 @@ def free_pages(s):
     return until("free memory settles", 30, settled)
 
 
-def cleanly(test):
+def cleanly(test, **where):
     """With no VM, whatever the test before has left."""
     def run(s):
         s.site.clear()
         test(s)
     run.__name__ = test.__name__
-    tap.test(run)
+    tap.test(run, **where)
 
 
 def last_beat(console):
@@ -130,7 +130,6 @@ def a_guest_that_spins_without_interrupts_harms_nobody(s):
     s.site.delete("web2")
 
 
-@cleanly
 def memory_that_others_left_is_cleared_piece_by_piece(s):
     """No CPU is idle and would do that beforehand; the guests of the CPU that does it wait for a piece at most."""
     s.site.vm("big", memory_mib=BIG_MIB)
@@ -152,9 +151,13 @@ def memory_that_others_left_is_cleared_piece_by_piece(s):
         consoles[name].until(rf"^beat {last_beat(consoles[name]) + 3} late.*$")
         latest = max(b[1] for b in consoles[name].beats() if b[0] > begin)
         tap.note(f"{name} was {latest} us late at most")
-        check(latest <= LATE_MOST_US or not CLOCK_WAITS, f"{name} was {latest} us late")
+        check(latest <= LATE_MOST_US, f"{name} was {latest} us late")
     for name in ("big", *consoles):
         s.site.delete(name)
+
+
+cleanly(memory_that_others_left_is_cleared_piece_by_piece, on="bochs",
+        why="how late a guest is means something where the machine's clock waits for the emulator")
 
 
 @cleanly

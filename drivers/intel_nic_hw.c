@@ -238,9 +238,10 @@ void intel_nic_look_at_rings(struct intel_nic *card)
 		if (!is_waiting(&card->queues[i]))
 			continue;
 		is_any = true;
-		receive(&card->queues[i]);
 		if (card->irqs.kind == DEV_IRQ_MSIX)
 			handle_queue(&card->queues[i]);
+		else
+			receive(&card->queues[i]);
 	}
 	if (!is_any)
 		return;

@@ -23,7 +23,7 @@ static struct timer timers[NR_TIMERS], storms[CPU_MAX], kept, ticker;
 
 static void tick(struct timer *timer)
 {
-	timer_set(timer, tsc_now() + time_tsc_of_ns(NSEC_PER_MSEC));
+	timer_set_in(timer, NSEC_PER_MSEC);
 }
 
 /* Idle, so that interrupts come in, until the counter has the value; the ticker ends each wait. */
@@ -119,7 +119,7 @@ static void set_kept(void *arg)
 	uint64_t in_ns = *(const uint64_t *)arg;
 
 	if (this_cpu()->index == 1)
-		timer_set(&kept, tsc_now() + time_tsc_of_ns(in_ns));
+		timer_set_in(&kept, in_ns);
 }
 
 static void check_cancel(void)

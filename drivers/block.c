@@ -196,7 +196,7 @@ static void note_answer(struct block_dev *dev, enum hv_err err)
 /* Under no lock, from here on. */
 static void set_tick(struct block_dev *dev)
 {
-	timer_set(&dev->timer, tsc_now() + time_tsc_of_ns(BLOCK_TICK_NS));
+	timer_set_in(&dev->timer, BLOCK_TICK_NS);
 }
 
 static void call_done(struct list *batch)

@@ -276,7 +276,7 @@ static void set_timer(void)
 		if (!pci_slot_is_idle(&slots[i]->slot))
 			ns = PCI_SLOT_STEP_NS;
 	}
-	timer_set(&timer, tsc_now() + time_tsc_of_ns(ns));
+	timer_set_in(&timer, ns);
 }
 
 static void fire(struct timer *unused)

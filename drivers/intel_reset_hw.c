@@ -218,7 +218,7 @@ enum hv_err intel_reset_at_boot(struct intel_nic *card)
 
 static void set_timer(struct intel_nic *card, uint64_t ns)
 {
-	timer_set(&card->timer, tsc_now() + time_tsc_of_ns(ns));
+	timer_set_in(&card->timer, ns);
 }
 
 static bool is_stuck(struct intel_nic *card)

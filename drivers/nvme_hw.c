@@ -366,7 +366,7 @@ static void set_timer(struct nvme *ctrl)
 {
 	uint64_t ns = nvme_stage_of(ctrl) == NVME_LIVE ? WATCH_NS : RESET_STEP_NS;
 
-	timer_set(&ctrl->timer, tsc_now() + time_tsc_of_ns(ns));
+	timer_set_in(&ctrl->timer, ns);
 }
 
 static void fire(struct timer *timer)

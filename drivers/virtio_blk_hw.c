@@ -405,7 +405,7 @@ static void look_for_serial(struct timer *timer)
 	if (err == HV_OK)
 		err = add(disk);
 	if (err == HV_EBUSY)
-		timer_set(timer, tsc_now() + time_tsc_of_ns(ID_LOOK_NS));
+		timer_set_in(timer, ID_LOOK_NS);
 	else if (err != HV_OK)
 		log_err("virtio-blk", "%s: is no disk: %s", disk->block.location, hv_strerror(err));
 }

@@ -345,7 +345,7 @@ static void give_up(struct virtio_net_card *card, enum hv_err err)
 
 static void set_watch(struct virtio_net_card *card)
 {
-	timer_set(&card->watch, tsc_now() + time_tsc_of_ns(WATCH_NS));
+	timer_set_in(&card->watch, WATCH_NS);
 }
 
 static void reset_done(struct virtio_dev *virtio, enum hv_err err)

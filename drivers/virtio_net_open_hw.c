@@ -234,7 +234,7 @@ static void look_for_answers(struct timer *timer)
 	struct virtio_net_card *card = container_of(timer, struct virtio_net_card, watch);
 
 	if (!virtio_net_card_are_answered(card))
-		timer_set(timer, tsc_now() + time_tsc_of_ns(ANSWER_LOOK_NS));
+		timer_set_in(timer, ANSWER_LOOK_NS);
 	else if (nic_has_room())
 		add(card);
 	else

@@ -472,7 +472,7 @@ static void look_whether_reset(struct timer *timer)
 		dev->reset_done(dev, HV_EIO);
 		return;
 	}
-	timer_set(timer, tsc_now() + time_tsc_of_ns(RESET_LOOK_NS));
+	timer_set_in(timer, RESET_LOOK_NS);
 }
 
 void virtio_dev_reset(struct virtio_dev *dev, void (*done)(struct virtio_dev *dev, enum hv_err err))

@@ -247,6 +247,11 @@ void timer_set(struct timer *timer, uint64_t deadline_tsc)
 	lock_release(&arch->timer_lock);
 }
 
+void timer_set_in(struct timer *timer, uint64_t ns)
+{
+	timer_set(timer, tsc_now() + time_tsc_of_ns(ns));
+}
+
 void timer_cancel(struct timer *timer)
 {
 	struct cpu *cpu = __atomic_load_n(&timer->cpu, __ATOMIC_ACQUIRE);

@@ -33,6 +33,7 @@ void timer_init(struct timer *timer, void (*fire)(struct timer *timer));
 /* On this CPU, replacing an earlier deadline wherever that was set. A past deadline fires at once.
  */
 void timer_set(struct timer *timer, uint64_t deadline_tsc);
+void timer_set_in(struct timer *timer, uint64_t ns); /* the same, so long from now */
 /* From any CPU. When it returns, fire() is not running and will not run. Never from fire() itself.
  */
 void timer_cancel(struct timer *timer);

@@ -72,7 +72,7 @@ void watchdog_stop(void)
 
 static void again(struct timer *timer, uint32_t ms)
 {
-	timer_set(timer, tsc_now() + time_tsc_of_ns(ms * NSEC_PER_MSEC));
+	timer_set_in(timer, ms * NSEC_PER_MSEC);
 }
 
 static void beat(struct timer *timer)

@@ -278,7 +278,7 @@ static void limit_trial(void)
 	log_info("slots", "on trial: %u s to be found healthy", limit_s);
 	node.trial_end_ns = time_now_ns() + limit_s * NSEC_PER_SEC;
 	timer_init(&node.trial_end, trial_has_failed);
-	timer_set(&node.trial_end, tsc_now() + time_tsc_of_ns(limit_s * NSEC_PER_SEC));
+	timer_set_in(&node.trial_end, limit_s * NSEC_PER_SEC);
 }
 
 static void open_disk(uint32_t running, const char *id)

@@ -146,7 +146,7 @@ enum hv_err vm_start_agent(void)
 	}
 	vm_agent_alive();
 	timer_init(&watchdog, watch);
-	timer_set(&watchdog, tsc_now() + CTL_WATCHDOG_MS * tsc_khz());
+	timer_set_in(&watchdog, CTL_WATCHDOG_MS * NSEC_PER_MSEC);
 	log_info("agent", "%llu KiB of image, %llu MiB of memory",
 		 (unsigned long long)(agent_image_end - agent_image) / 1024,
 		 (unsigned long long)(AGENT_MEM_BYTES / MIB));

@@ -71,7 +71,7 @@ static void arm(struct vdev_timer *t)
 	uint64_t now = vm_time_ns(t->vm);
 	uint64_t wait = t->deadline_ns > now ? t->deadline_ns - now : 0;
 
-	timer_set(&t->timer, tsc_now() + time_tsc_of_ns(wait));
+	timer_set_in(&t->timer, wait);
 }
 
 /*
@@ -84,7 +84,7 @@ static void timer_fire(struct timer *timer)
 	bool is_due;
 
 	if (!lock_try(&t->vm->lock)) {
-		timer_set(timer, tsc_now() + time_tsc_of_ns(TIMER_RETRY_NS));
+		timer_set_in(timer, TIMER_RETRY_NS);
 		return;
 	}
 	is_due = t->deadline_ns != TIMER_OFF && t->deadline_ns <= vm_time_ns(t->vm);
@@ -92,7 +92,7 @@ static void timer_fire(struct timer *timer)
 		t->deadline_ns = TIMER_OFF;
 		t->fire(t->arg);
 	} else if (t->deadline_ns != TIMER_OFF) {
-		timer_set(timer, tsc_now() + time_tsc_of_ns(10 * NSEC_PER_MSEC));
+		timer_set_in(timer, 10 * NSEC_PER_MSEC);
 	}
 	lock_release(&t->vm->lock);
 }

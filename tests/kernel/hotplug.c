@@ -377,7 +377,7 @@ static void tick(struct timer *unused)
 	look_at_nics();
 	if (nr_ticks++ % SAY_TICKS == 0)
 		say();
-	timer_set(&timer, tsc_now() + time_tsc_of_ns(TICK_NS));
+	timer_set_in(&timer, TICK_NS);
 }
 
 void after_boot(void)

@@ -89,7 +89,7 @@ static void wait_a_little(void)
 	static struct timer timer;
 
 	timer_init(&timer, wake);
-	timer_set(&timer, tsc_now() + time_tsc_of_ns(WAKE_NS));
+	timer_set_in(&timer, WAKE_NS);
 	__atomic_store_n(&this_cpu()->kick_pending, 0, __ATOMIC_RELAXED);
 	cpu_idle_wait();
 	timer_cancel(&timer);

@@ -70,7 +70,7 @@ static void end_now(struct timer *timer)
 static void set(struct timer *timer, void (*fire)(struct timer *timer), uint64_t seconds)
 {
 	timer_init(timer, fire);
-	timer_set(timer, tsc_now() + time_tsc_of_ns(seconds * NSEC_PER_SEC));
+	timer_set_in(timer, seconds * NSEC_PER_SEC);
 }
 
 static void be_busy_soon(void *arg)

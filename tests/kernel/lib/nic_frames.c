@@ -31,7 +31,7 @@ void wait_tick(void)
 
 	if (!timer.fire)
 		timer_init(&timer, nothing);
-	timer_set(&timer, tsc_now() + time_tsc_of_ns(TICK_MS * NSEC_PER_MSEC));
+	timer_set_in(&timer, TICK_MS * NSEC_PER_MSEC);
 	cpu_idle_wait();
 }
 

@@ -22,6 +22,11 @@ void timer_set(struct timer *timer, uint64_t deadline_tsc)
 	timer_queue_add(&queue, timer);
 }
 
+void timer_set_in(struct timer *timer, uint64_t ns)
+{
+	timer_set(timer, tsc_now() + time_tsc_of_ns(ns));
+}
+
 void timer_cancel(struct timer *timer)
 {
 	ASSERT(running != timer);

@@ -69,6 +69,7 @@ enum hv_err boot_vm(struct vm *vm, struct boot_entry *entry, const char **why)
 		.kernel = vm->is_agent ? agent_vm_image() : source_of(vm->kernel),
 		.initrd = source_of(vm->initrd),
 		.cmdline = vm->config.cmdline,
+		.plan = &vm->plan,
 	};
 	enum hv_err err = put_tables(vm, &req.rsdp_gpa);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts a VM's kernel, initrd and tables into its memory, by the protocol that its config names. */
+/* What a VM boots from, by the protocol that its config names. */
 #ifndef VMM_BOOT_H
 #define VMM_BOOT_H
 
@@ -11,7 +11,10 @@
 MUST_CHECK enum hv_err boot_hold(struct vm *vm, char why[96]);
 void boot_release(struct vm *vm);
 
-/* boot_vm - fill the guest's memory; vCPUs parked. Errors and why as the protocol's loader. */
+/*
+ * boot_vm - put tables, command line and the like into the guest's memory, and into vm->plan where
+ * kernel and initrd go; vCPUs parked. Errors and why as the protocol's.
+ */
 MUST_CHECK enum hv_err boot_vm(struct vm *vm, struct boot_entry *entry, const char **why);
 
 #endif

@@ -199,10 +199,12 @@ static enum hv_err put_entry(const struct gmem *mem, const struct setup *s, stru
 enum hv_err boot_linux(const struct boot_request *req, struct boot_entry *out, const char **why)
 {
 	const struct gmem *mem = req->mem;
+	struct boot_piece kernel = {.image = BOOT_KERNEL};
 	struct setup s;
 	uint64_t initrd_gpa, initrd_top;
 	enum hv_err err;
 
+	boot_plan_begin(req->plan, &req->kernel, &req->initrd);
 	err = read_setup(&req->kernel, &s, why);
 	if (err != HV_OK)
 		return err;
@@ -213,11 +215,14 @@ enum hv_err boot_linux(const struct boot_request *req, struct boot_entry *out, c
 	err = boot_put_cmdline(mem, req->cmdline, get_le32(s.bytes + HDR_CMDLINE_SIZE));
 	if (err != HV_OK)
 		return fail(why, err, "the command line is longer than the kernel takes");
-	err = boot_load(&req->kernel, s.kernel_offset, mem, s.load_gpa, s.kernel_len);
+	kernel.offset = s.kernel_offset;
+	kernel.gpa = s.load_gpa;
+	kernel.file_bytes = kernel.mem_bytes = s.kernel_len;
+	err = boot_plan_add(req->plan, mem, &kernel);
 	if (err != HV_OK)
 		return fail(why, err, "the kernel image cannot be read");
 	initrd_top = (uint64_t)get_le32(s.bytes + HDR_INITRD_ADDR_MAX) + 1;
-	err = boot_load_high(&req->initrd, mem, s.load_gpa + s.init_size, initrd_top, &initrd_gpa);
+	err = boot_plan_initrd(req, s.load_gpa + s.init_size, initrd_top, &initrd_gpa);
 	if (err != HV_OK)
 		return fail(why, err,
 			    err == HV_ENOMEM

@@ -6,9 +6,10 @@
 #include "vmm/boot_proto.h"
 
 /*
- * boot_linux - put kernel, initrd, command line and zero page into guest memory
+ * boot_linux - put command line and zero page into guest memory, kernel and initrd onto the plan
  *
- * req      borrowed; its images are read once, large pieces straight into guest memory
+ * req      borrowed, but for what its plan keeps; headers are read once, and the rest as the plan
+ *          is carried out
  * out      filled on HV_OK
  * why      on error, a sentence for people; a constant string
  *

@@ -110,11 +110,11 @@ static enum hv_err find_header(const struct image_src *src, struct header *h, co
 }
 
 /* Load addresses of the header: one piece of the file, then zeros. */
-static enum hv_err load_by_header(const struct boot_request *req, const struct header *h,
+static enum hv_err plan_by_header(const struct boot_request *req, const struct header *h,
 				  struct loaded *out, const char **why)
 {
 	uint64_t offset, len, bss_len;
-	enum hv_err err;
+	struct boot_piece piece;
 
 	if (h->load_gpa > h->header_gpa || h->header_gpa - h->load_gpa > h->at)
 		return fail(why, HV_EPROTO,
@@ -127,16 +127,14 @@ static enum hv_err load_by_header(const struct boot_request *req, const struct h
 	bss_len = h->bss_end_gpa > h->load_gpa + len ? h->bss_end_gpa - (h->load_gpa + len) : 0;
 	if (!range_fits(h->load_gpa, len + bss_len, req->mem->low_bytes))
 		return fail(why, HV_ENOMEM, "the guest has too little memory for this kernel");
-	err = boot_load(&req->kernel, offset, req->mem, h->load_gpa, len);
-	if (err == HV_OK)
-		err = gmem_zero(req->mem, h->load_gpa + len, bss_len);
-	if (err != HV_OK)
-		return fail(why, err, "the kernel image cannot be read");
+	piece = (struct boot_piece){BOOT_KERNEL, offset, h->load_gpa, len, len + bss_len};
+	if (boot_plan_add(req->plan, req->mem, &piece) != HV_OK)
+		return fail(why, HV_EPROTO, "the kernel's Multiboot addresses are out of range");
 	*out = (struct loaded){h->entry, h->load_gpa, h->load_gpa + len + bss_len};
 	return HV_OK;
 }
 
-static enum hv_err load_kernel(const struct boot_request *req, struct loaded *out, const char **why)
+static enum hv_err plan_kernel(const struct boot_request *req, struct loaded *out, const char **why)
 {
 	struct header h = {0};
 	struct elf_info elf;
@@ -145,9 +143,9 @@ static enum hv_err load_kernel(const struct boot_request *req, struct loaded *ou
 	if (err != HV_OK)
 		return err;
 	if (h.flags & FLAG_ADDRESSES) {
-		err = load_by_header(req, &h, out, why);
+		err = plan_by_header(req, &h, out, why);
 	} else {
-		err = elf_load(&req->kernel, req->mem, &elf, why);
+		err = elf_plan(req, &elf, why);
 		if (err == HV_OK)
 			*out = (struct loaded){elf.entry, elf.low_gpa, elf.high_gpa};
 	}
@@ -206,14 +204,16 @@ enum hv_err boot_multiboot(const struct boot_request *req, struct boot_entry *ou
 	};
 	struct loaded kernel;
 	uint64_t initrd_gpa;
-	enum hv_err err = load_kernel(req, &kernel, why);
+	enum hv_err err;
 
+	boot_plan_begin(req->plan, &req->kernel, &req->initrd);
+	err = plan_kernel(req, &kernel, why);
 	if (err != HV_OK)
 		return err;
 	err = boot_put_cmdline(req->mem, req->cmdline, LAYOUT_CMDLINE_MAX);
 	if (err != HV_OK)
 		return fail(why, err, "the command line is too long");
-	err = boot_load_high(&req->initrd, req->mem, kernel.high_gpa, GMEM_LOW_MAX, &initrd_gpa);
+	err = boot_plan_initrd(req, kernel.high_gpa, GMEM_LOW_MAX, &initrd_gpa);
 	if (err != HV_OK)
 		return fail(why, err,
 			    err == HV_ENOMEM ? "the guest has too little memory for its initrd"

@@ -38,47 +38,25 @@ enum hv_err boot_read(const struct image_src *src, uint64_t offset, void *dst, u
 	return src->read(src->ctx, offset, dst, len_bytes);
 }
 
-enum hv_err boot_load(const struct image_src *src, uint64_t offset, const struct gmem *mem,
-		      uint64_t gpa, uint64_t len_bytes)
+enum hv_err boot_plan_initrd(const struct boot_request *req, uint64_t floor_gpa, uint64_t top_gpa,
+			     uint64_t *gpa)
 {
-	if (!range_fits(offset, len_bytes, src->size))
-		return HV_EPROTO;
-	if (!gmem_has(mem, gpa, len_bytes))
-		return HV_EINVAL;
-	while (len_bytes > 0) {
-		uint64_t got;
-		uint8_t *dst = gmem_map(mem, gpa, len_bytes, &got);
-		enum hv_err err;
-
-		ASSERT(dst != NULL && got > 0);
-		err = src->read(src->ctx, offset, dst, got);
-		if (err != HV_OK)
-			return err;
-		gpa += got;
-		offset += got;
-		len_bytes -= got;
-	}
-	return HV_OK;
-}
-
-enum hv_err boot_load_high(const struct image_src *src, const struct gmem *mem, uint64_t floor_gpa,
-			   uint64_t top_gpa, uint64_t *gpa)
-{
-	uint64_t top = MIN(top_gpa, mem->low_bytes), at;
+	uint64_t size = req->initrd.size, top = MIN(top_gpa, req->mem->low_bytes);
+	struct boot_piece piece = {.image = BOOT_INITRD, .file_bytes = size, .mem_bytes = size};
 	enum hv_err err;
 
-	if (src->size == 0) {
+	if (size == 0) {
 		*gpa = 0;
 		return HV_OK;
 	}
-	if (top < floor_gpa || src->size > top - floor_gpa)
+	if (top < floor_gpa || size > top - floor_gpa)
 		return HV_ENOMEM;
-	at = ALIGN_DOWN(top - src->size, 4096);
-	if (at < floor_gpa)
+	piece.gpa = ALIGN_DOWN(top - size, 4096);
+	if (piece.gpa < floor_gpa)
 		return HV_ENOMEM;
-	err = boot_load(src, 0, mem, at, src->size);
+	err = boot_plan_add(req->plan, req->mem, &piece);
 	if (err == HV_OK)
-		*gpa = at;
+		*gpa = piece.gpa;
 	return err;
 }
 

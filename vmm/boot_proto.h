@@ -9,22 +9,15 @@
 
 #include "kernel/lib/err.h"
 #include "kernel/lib/types.h"
+#include "vmm/boot_plan.h"
 #include "vmm/gmem.h"
-
-/* An image that is read piece by piece, so that it may lie in pages anywhere. size 0: there is
- * none. */
-struct image_src {
-	/* Copies; [offset, offset + len_bytes) lies inside the image. */
-	enum hv_err (*read)(const void *ctx, uint64_t offset, void *dst, uint64_t len_bytes);
-	const void *ctx;
-	uint64_t size;
-};
 
 struct boot_request {
 	const struct gmem *mem;
 	struct image_src kernel, initrd;
 	const char *cmdline;
-	uint64_t rsdp_gpa; /* 0: none */
+	uint64_t rsdp_gpa;	/* 0: none */
+	struct boot_plan *plan; /* made anew: what of the images goes where */
 };
 
 enum boot_mode { BOOT_LONG_64, BOOT_PROTECTED_32 };
@@ -69,19 +62,15 @@ uint32_t boot_map(const struct gmem *mem, struct boot_map_row rows[BOOT_MAP_ROWS
 MUST_CHECK enum hv_err boot_read(const struct image_src *src, uint64_t offset, void *dst,
 				 uint64_t len_bytes);
 
-/* boot_load - len_bytes of the image straight into guest memory; HV_EINVAL: not all of it is RAM */
-MUST_CHECK enum hv_err boot_load(const struct image_src *src, uint64_t offset,
-				 const struct gmem *mem, uint64_t gpa, uint64_t len_bytes);
-
 /*
- * boot_load_high - the initrd at the highest page that it can begin at
+ * boot_plan_initrd - onto the plan, at the highest page that it can begin at
  *
  * floor_gpa, top_gpa   it lies inside [floor_gpa, top_gpa) and low RAM
  * *gpa                 filled on HV_OK; 0 when there is no image
  * Errors:  HV_ENOMEM - no room.
  */
-MUST_CHECK enum hv_err boot_load_high(const struct image_src *src, const struct gmem *mem,
-				      uint64_t floor_gpa, uint64_t top_gpa, uint64_t *gpa);
+MUST_CHECK enum hv_err boot_plan_initrd(const struct boot_request *req, uint64_t floor_gpa,
+					uint64_t top_gpa, uint64_t *gpa);
 
 /* boot_put_cmdline - at LAYOUT_CMDLINE; HV_EINVAL: longer than max_len or than our place for it */
 MUST_CHECK enum hv_err boot_put_cmdline(const struct gmem *mem, const char *cmdline,

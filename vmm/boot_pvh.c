@@ -83,8 +83,10 @@ enum hv_err boot_pvh(const struct boot_request *req, struct boot_entry *out, con
 	};
 	struct elf_info elf;
 	uint64_t initrd_gpa;
-	enum hv_err err = elf_load(&req->kernel, req->mem, &elf, why);
+	enum hv_err err;
 
+	boot_plan_begin(req->plan, &req->kernel, &req->initrd);
+	err = elf_plan(req, &elf, why);
 	if (err != HV_OK)
 		return err;
 	if (!elf.has_pvh_entry)
@@ -94,7 +96,7 @@ enum hv_err boot_pvh(const struct boot_request *req, struct boot_entry *out, con
 	err = boot_put_cmdline(req->mem, req->cmdline, LAYOUT_CMDLINE_MAX);
 	if (err != HV_OK)
 		return fail(why, err, "the command line is too long");
-	err = boot_load_high(&req->initrd, req->mem, elf.high_gpa, GMEM_LOW_MAX, &initrd_gpa);
+	err = boot_plan_initrd(req, elf.high_gpa, GMEM_LOW_MAX, &initrd_gpa);
 	if (err != HV_OK)
 		return fail(why, err,
 			    err == HV_ENOMEM ? "the guest has too little memory for its initrd"

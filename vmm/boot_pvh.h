@@ -6,7 +6,8 @@
 #include "vmm/boot_proto.h"
 
 /*
- * boot_pvh - put kernel, initrd (as the one module), command line and start info into guest memory
+ * boot_pvh - put command line and start info into guest memory, kernel and initrd (as the one
+ * module) onto the plan
  *
  * Parameters, errors and context as boot_linux(); RBX of the entry points at the start info.
  * Source:  [PVH] "x86/HVM direct boot ABI".

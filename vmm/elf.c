@@ -92,7 +92,7 @@ static enum hv_err read_header(const struct image_src *src, struct header *h, co
 		return fail(why, HV_EPROTO, "the kernel is not an x86 ELF executable");
 	parse_header(raw, h);
 	if (h->phentsize != (h->is_64 ? PHDR_LEN_64 : PHDR_LEN_32) || h->phnum == 0 ||
-	    h->phnum > ELF_SEGMENTS_MAX)
+	    h->phnum > BOOT_SEGMENTS_MAX)
 		return fail(why, HV_EPROTO, "the kernel's program headers are not usable");
 	return HV_OK;
 }
@@ -123,27 +123,25 @@ static enum hv_err read_segment(const struct image_src *src, const struct header
 	return HV_OK;
 }
 
-static enum hv_err load_segment(const struct image_src *src, const struct gmem *mem,
-				const struct segment *seg, struct elf_info *info, const char **why)
+static enum hv_err plan_segment(const struct boot_request *req, const struct segment *seg,
+				struct elf_info *info, const char **why)
 {
-	enum hv_err err;
+	const struct boot_piece piece = {BOOT_KERNEL, seg->offset, seg->paddr, seg->filesz,
+					 seg->memsz};
 
 	if (seg->memsz == 0)
 		return HV_OK;
-	if (seg->filesz > seg->memsz || !range_fits(seg->offset, seg->filesz, src->size))
+	if (seg->filesz > seg->memsz || !range_fits(seg->offset, seg->filesz, req->kernel.size))
 		return fail(why, HV_EPROTO, "a segment of the kernel reaches beyond its file");
 	if (seg->paddr < LAYOUT_KERNEL_MIN)
 		return fail(why, HV_EPROTO, "a segment of the kernel lies below 1 MiB");
-	if (!range_fits(seg->paddr, seg->memsz, mem->low_bytes))
+	if (!range_fits(seg->paddr, seg->memsz, req->mem->low_bytes))
 		return fail(why, HV_ENOMEM, "the guest has too little memory for this kernel");
 	if (seg->paddr < info->high_gpa && info->low_gpa < seg->paddr + seg->memsz)
 		return fail(why, HV_EPROTO, "segments of the kernel overlap or are out of order");
 
-	err = boot_load(src, seg->offset, mem, seg->paddr, seg->filesz);
-	if (err == HV_OK)
-		err = gmem_zero(mem, seg->paddr + seg->filesz, seg->memsz - seg->filesz);
-	if (err != HV_OK)
-		return fail(why, err, "the kernel image cannot be read");
+	if (boot_plan_add(req->plan, req->mem, &piece) != HV_OK)
+		return fail(why, HV_EPROTO, "the kernel has too many segments");
 	info->low_gpa = MIN(info->low_gpa, seg->paddr);
 	info->high_gpa = MAX(info->high_gpa, seg->paddr + seg->memsz);
 	return HV_OK;
@@ -184,9 +182,9 @@ static enum hv_err read_notes(const struct image_src *src, const struct segment 
 	return HV_OK;
 }
 
-enum hv_err elf_load(const struct image_src *src, const struct gmem *mem, struct elf_info *info,
-		     const char **why)
+enum hv_err elf_plan(const struct boot_request *req, struct elf_info *info, const char **why)
 {
+	const struct image_src *src = &req->kernel;
 	struct elf_info found = {.low_gpa = ~0ull};
 	struct header h;
 	enum hv_err err = read_header(src, &h, why);
@@ -202,7 +200,7 @@ enum hv_err elf_load(const struct image_src *src, const struct gmem *mem, struct
 		if (err != HV_OK)
 			return fail(why, err, "the kernel's program headers cannot be read");
 		if (seg.type == PT_LOAD)
-			err = load_segment(src, mem, &seg, &found, why);
+			err = plan_segment(req, &seg, &found, why);
 		else if (seg.type == PT_NOTE)
 			err = read_notes(src, &seg, &found, why);
 		if (err != HV_OK)

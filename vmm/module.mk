@@ -11,7 +11,7 @@ kernel-y += $(guest-pc)
 pure-y += $(guest-pc)
 
 # ways to boot a guest, and what it finds in its memory
-guest-boot := vmm/boot_proto.c vmm/boot_linux.c vmm/boot_pvh.c vmm/boot_multiboot.c vmm/elf.c \
+guest-boot := vmm/boot_plan.c vmm/boot_proto.c vmm/boot_linux.c vmm/boot_pvh.c vmm/boot_multiboot.c vmm/elf.c \
         vmm/tables.c vmm/smbios.c vmm/dsdt.S
 kernel-y += $(guest-boot)
 pure-y += $(guest-boot)
@@ -47,7 +47,7 @@ kernel-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c vmm/vmx/vmx_check_seg.
 pure-y += vmm/vmx/vmx_check.c vmm/vmx/vmx_check_guest.c vmm/vmx/vmx_check_seg.c
 
 # VMs: their life, their CPUs, what their exits mean
-kernel-y += vmm/vmm.c vmm/run.c vmm/vcpu.c vmm/vm.c vmm/vm_memory.c vmm/boot.c vmm/board.c \
+kernel-y += vmm/vmm.c vmm/run.c vmm/vcpu.c vmm/vm.c vmm/vm_life.c vmm/vm_memory.c vmm/boot.c vmm/board.c \
         vmm/exits.c vmm/exit_msr.c vmm/guest_access.c vmm/vm_services.c vmm/module_guests.c
 pure-y += vmm/vm_memory.c
 

@@ -8,6 +8,8 @@
  *                    start again ◄──── STOPPED or CRASHED ◄────────────┘
  *      A VM that is STOPPED or CRASHED holds no memory; start takes it anew.
  *      vm_destroy from any state: memory goes back at once.
+ *      A VM that starts or is reset is RUNNING while its images are being copied into its memory,
+ *      piece by piece; its first instruction follows the last of them.
  *
  * Everything a running VM will ever need is taken by vm_create and vm_start. The calls below that
  * change its state come from the control queue (one at a time, on the agent's CPU) or, for
@@ -21,6 +23,7 @@
 #include "kernel/sched.h"
 #include "kernel/time.h"
 #include "net/port.h"
+#include "vmm/boot_plan.h"
 #include "vmm/control_abi.h"
 #include "vmm/gmem.h"
 #include "vmm/vdev.h"
@@ -106,12 +109,15 @@ struct vm {
 	struct board *board;
 	struct console *console;
 	struct image *kernel, *initrd; /* held while the VM exists; NULL for the agent */
+	struct boot_plan plan;	       /* of them, into mem */
 	struct vcpu *vcpus[CTL_VCPUS_MAX];
 	uint32_t nr_vcpus;
 	uint64_t tsc_offset;
 
 	uint32_t life;		   /* taken with vm_life_take() for as long as the state changes */
 	struct block_list *blocks; /* the pages behind mem */
+	bool is_loading;	   /* vCPUs stay parked until plan is carried out; under life */
+	struct timer loader;
 
 	struct lock lock; /* board devices and what follows */
 	enum vm_state state;

@@ -19,6 +19,11 @@ void vm_life_give(struct vm *vm);
  * CPU. */
 void vm_carry_out_stop(struct vm *vm);
 
+/* vm_life_begin, vm_life_end - the first and the last of it, at creation and destruction; after the
+ * end nobody but the caller looks at the VM */
+void vm_life_begin(struct vm *vm);
+void vm_life_end(struct vm *vm);
+
 /* Counters up to now, before the state or the size changes. Under vm->lock. */
 void vm_account(struct vm *vm);
 

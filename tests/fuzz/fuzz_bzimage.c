@@ -50,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const uint8_t initrd[INITRD_LEN];
 	static struct vm *vm;
+	static struct boot_plan plan;
 	const struct piece kernel = {data}, initrd_piece = {initrd};
 	struct boot_request req;
 	struct boot_entry entry;
@@ -59,15 +60,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (vm == NULL)
 		vm = fake_vm_create(LOW_BYTES, 0);
 	req = (struct boot_request){
+		.plan = &plan,
 		.mem = vm_memory(vm),
 		.kernel = {read_piece, &kernel, len},
 		.initrd = {read_piece, &initrd_piece, INITRD_LEN},
 		.cmdline = "quiet",
 	};
 	err = boot_linux(&req, &entry, &why);
-	if (err == HV_OK)
-		check_accepted(req.mem, &entry, len);
-	else
+	if (err != HV_OK) {
 		require(why != NULL && err != HV_EIO);
+		return 0;
+	}
+	require(boot_plan_step(&plan, req.mem, ~0ull) == HV_OK);
+	check_accepted(req.mem, &entry, len);
 	return 0;
 }

@@ -32,9 +32,17 @@ static enum hv_err read_piece(const void *ctx, uint64_t offset, void *dst, uint6
 	return HV_OK;
 }
 
+static void carry_out(const struct boot_request *req)
+{
+	for (uint32_t i = 0; i < req->plan->nr; i++)
+		require(req->plan->pieces[i].gpa >= LAYOUT_KERNEL_MIN);
+	require(boot_plan_step(req->plan, req->mem, ~0ull) == HV_OK);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static struct vm *vm;
+	static struct boot_plan plan;
 	const struct piece kernel = {data};
 	struct boot_request req;
 	struct boot_entry entry;
@@ -43,20 +51,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (vm == NULL)
 		vm = fake_vm_create(LOW_BYTES, 0);
-	req = (struct boot_request){
-		.mem = vm_memory(vm), .kernel = {read_piece, &kernel, len}, .cmdline = "x"};
-	if (boot_multiboot(&req, &entry, &why) == HV_OK)
+	req = (struct boot_request){.mem = vm_memory(vm),
+				    .kernel = {read_piece, &kernel, len},
+				    .cmdline = "x",
+				    .plan = &plan};
+	if (boot_multiboot(&req, &entry, &why) == HV_OK) {
 		require(entry.rip >= LAYOUT_KERNEL_MIN && entry.rip < LOW_BYTES);
-	else
+		carry_out(&req);
+	} else {
 		require(why != NULL);
-	if (elf_load(&req.kernel, req.mem, &info, &why) != HV_OK) {
+	}
+	boot_plan_begin(&plan, &req.kernel, &req.initrd);
+	if (elf_plan(&req, &info, &why) != HV_OK) {
 		require(why != NULL);
 		require(boot_pvh(&req, &entry, &why) != HV_OK);
 		return 0;
 	}
 	require(info.low_gpa >= LAYOUT_KERNEL_MIN && info.low_gpa < info.high_gpa &&
 		info.high_gpa <= LOW_BYTES);
-	if (boot_pvh(&req, &entry, &why) == HV_OK)
+	if (boot_pvh(&req, &entry, &why) == HV_OK) {
 		require(entry.rip >= info.low_gpa && entry.rip < info.high_gpa);
+		carry_out(&req);
+	}
 	return 0;
 }

@@ -19,6 +19,7 @@
 
 static uint8_t image[IMAGE_LEN], initrd[5000];
 static struct vm *vm;
+static struct boot_plan plan;
 static struct boot_request req;
 static struct boot_entry entry;
 static const char *why;
@@ -49,6 +50,7 @@ static int setup(void **state)
 	memset(initrd, 0x5a, sizeof(initrd));
 	vm = fake_vm_create(8 * MIB, 0);
 	req = (struct boot_request){
+		.plan = &plan,
 		.mem = vm_memory(vm),
 		.kernel = {read_bytes, image, sizeof(image)},
 		.initrd = {read_bytes, initrd, sizeof(initrd)},
@@ -72,6 +74,12 @@ static uint8_t *at(uint64_t gpa)
 	return gmem_map(req.mem, gpa, 1, &got);
 }
 
+static void boot(void)
+{
+	assert_int_equal(boot_multiboot(&req, &entry, &why), HV_OK);
+	assert_int_equal(boot_plan_step(&plan, req.mem, ~0ull), HV_OK);
+}
+
 static void assert_refused(enum hv_err err)
 {
 	why = NULL;
@@ -84,7 +92,7 @@ static void loads_by_the_headers_addresses(void **state)
 {
 	(void)state;
 	memset(at(LOAD_GPA), 0xff, 0x9000);
-	assert_int_equal(boot_multiboot(&req, &entry, &why), HV_OK);
+	boot();
 	assert_int_equal(entry.mode, BOOT_PROTECTED_32);
 	assert_int_equal(entry.rip, LOAD_GPA + 0x1000);
 	assert_int_equal(entry.rax, 0x2badb002);
@@ -99,7 +107,7 @@ static void fills_the_information(void **state)
 	const uint8_t *info, *module, *map;
 
 	(void)state;
-	assert_int_equal(boot_multiboot(&req, &entry, &why), HV_OK);
+	boot();
 	info = at(entry.rbx);
 	assert_int_equal(get_le32(info), 0x4d);
 	assert_int_equal(get_le32(info + 4), 639);
@@ -123,7 +131,7 @@ static void loads_to_the_end_of_the_file_when_told_nothing(void **state)
 	(void)state;
 	put_le32(image + HEADER_AT + 20, 0);
 	put_le32(image + HEADER_AT + 24, 0);
-	assert_int_equal(boot_multiboot(&req, &entry, &why), HV_OK);
+	boot();
 	assert_memory_equal(at(LOAD_GPA), image, IMAGE_LEN);
 }
 
@@ -135,7 +143,7 @@ static void finds_a_header_anywhere_in_8_kib(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		memset(image, 0xcc, sizeof(image));
 		put_header(places[i], 0x10003);
-		assert_int_equal(boot_multiboot(&req, &entry, &why), HV_OK);
+		boot();
 	}
 	memset(&entry, 0x77, sizeof(entry));
 	memset(image, 0xcc, sizeof(image));
@@ -163,7 +171,7 @@ static void loads_elf_files(void **state)
 	put_le32(image + 68, 0x800);
 	put_le32(image + 72, 0x1000);
 	put_header(HEADER_AT, 0x3);
-	assert_int_equal(boot_multiboot(&req, &entry, &why), HV_OK);
+	boot();
 	assert_int_equal(entry.rip, LOAD_GPA + 8);
 	assert_memory_equal(at(LOAD_GPA), image + 0x400, 0x800);
 	put_le32(image + 24, LOAD_GPA + 0x1000);

@@ -24,6 +24,7 @@
 
 static uint8_t image[IMAGE_LEN], initrd[5000];
 static struct vm *vm;
+static struct boot_plan plan;
 static struct boot_request req;
 static struct boot_entry entry;
 static const char *why;
@@ -110,6 +111,7 @@ static int setup(void **state)
 	memset(initrd, 0x5a, sizeof(initrd));
 	vm = fake_vm_create(8 * MIB, 4 * MIB);
 	req = (struct boot_request){
+		.plan = &plan,
 		.mem = vm_memory(vm),
 		.kernel = {read_bytes, image, sizeof(image)},
 		.initrd = {read_bytes, initrd, sizeof(initrd)},
@@ -135,6 +137,12 @@ static uint8_t *at(uint64_t gpa)
 	return gmem_map(req.mem, gpa, 1, &got);
 }
 
+static void boot(void)
+{
+	assert_int_equal(boot_pvh(&req, &entry, &why), HV_OK);
+	assert_int_equal(boot_plan_step(&plan, req.mem, ~0ull), HV_OK);
+}
+
 static void assert_refused(enum hv_err err)
 {
 	why = NULL;
@@ -146,7 +154,7 @@ static void assert_refused(enum hv_err err)
 static void enters_where_the_note_says(void **state)
 {
 	(void)state;
-	assert_int_equal(boot_pvh(&req, &entry, &why), HV_OK);
+	boot();
 	assert_int_equal(entry.mode, BOOT_PROTECTED_32);
 	assert_int_equal(entry.rip, ENTRY);
 	assert_int_equal(entry.rbx, LAYOUT_START_INFO);
@@ -157,7 +165,7 @@ static void loads_text_and_clears_bss(void **state)
 {
 	(void)state;
 	memset(at(TEXT_GPA), 0xff, 64 * 1024); /* what was there before */
-	assert_int_equal(boot_pvh(&req, &entry, &why), HV_OK);
+	boot();
 	assert_memory_equal(at(TEXT_GPA), image + TEXT_AT, TEXT_LEN);
 	for (uint32_t i = 0; i < BSS_LEN; i++)
 		assert_int_equal(*at(TEXT_GPA + TEXT_LEN + i), 0);
@@ -169,7 +177,7 @@ static void fills_the_start_info(void **state)
 	const uint8_t *info, *module, *map;
 
 	(void)state;
-	assert_int_equal(boot_pvh(&req, &entry, &why), HV_OK);
+	boot();
 	info = at(entry.rbx);
 	assert_int_equal(get_le32(info), 0x336ec578);
 	assert_int_equal(get_le32(info + 4), 1);
@@ -193,9 +201,9 @@ static void boots_32_bit_files_too(void **state)
 
 	(void)state;
 	make_image_32();
-	assert_int_equal(boot_pvh(&req, &entry, &why), HV_OK);
+	boot();
 	assert_int_equal(entry.rip, ENTRY);
-	assert_int_equal(elf_load(&req.kernel, req.mem, &info, &why), HV_OK);
+	assert_int_equal(elf_plan(&req, &info, &why), HV_OK);
 	assert_false(info.is_64);
 	assert_int_equal(info.entry, 0x100000);
 	assert_int_equal(info.low_gpa, TEXT_GPA);
@@ -206,7 +214,7 @@ static void has_no_modules_without_an_initrd(void **state)
 {
 	(void)state;
 	req.initrd.size = 0;
-	assert_int_equal(boot_pvh(&req, &entry, &why), HV_OK);
+	boot();
 	assert_int_equal(get_le32(at(entry.rbx) + 12), 0);
 	assert_int_equal(get_le64(at(entry.rbx) + 16), 0);
 }
@@ -260,7 +268,7 @@ static void refuses_segments_that_overlap(void **state)
 	put_phdr_64(image + 176, 1, TEXT_AT, TEXT_GPA + TEXT_LEN, 16, 16);
 	assert_refused(HV_EPROTO);
 	put_phdr_64(image + 176, 1, TEXT_AT, TEXT_GPA + TEXT_LEN + BSS_LEN, 16, 16);
-	assert_int_equal(boot_pvh(&req, &entry, &why), HV_OK);
+	boot();
 }
 
 static void refuses_a_missing_or_stray_entry_point(void **state)
@@ -291,7 +299,7 @@ static void refuses_what_does_not_fit(void **state)
 	req.cmdline = cmdline;
 	assert_refused(HV_EINVAL);
 	cmdline[LAYOUT_CMDLINE_MAX - 1] = '\0';
-	assert_int_equal(boot_pvh(&req, &entry, &why), HV_OK);
+	boot();
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -361,6 +361,7 @@ void vm_carry_out_stop(struct vm *vm)
 		return;
 	if (vm->has_stop && vm->state == VM_RUNNING) {
 		park_all(vm);
+		stop_loading(vm); /* who is asked to stop may not have begun to run */
 		finish_stop(vm);
 	}
 	vm_life_give(vm);

@@ -8,10 +8,12 @@
 
 #include "boot/checks.h"
 #include "kernel/cmdline.h"
+#include "kernel/cpu.h"
 #include "kernel/lib/assert.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/power.h"
+#include "kernel/time.h"
 
 extern char text_start[], rodata_start[];
 
@@ -64,6 +66,22 @@ static void overflow(void)
 	log_info("boot", "%lu", break_by_overflow(0));
 }
 
+static void fire_null(struct timer *timer)
+{
+	(void)timer;
+	break_by_reading_null();
+}
+
+static __attribute__((noinline)) void break_by_interrupt(void)
+{
+	static struct timer timer;
+
+	timer_init(&timer, fire_null);
+	timer_set_in(&timer, NSEC_PER_MSEC);
+	for (;;)
+		cpu_idle_wait();
+}
+
 void after_boot(void)
 {
 	static const struct {
@@ -79,6 +97,7 @@ void after_boot(void)
 		{"write-text", break_by_writing_text},
 		{"run-data", break_by_running_data},
 		{"overflow", overflow},
+		{"interrupt", break_by_interrupt},
 	};
 	const char *words[ARRAY_SIZE(rows)];
 	unsigned chosen;

@@ -33,7 +33,8 @@ void idt_handle_nmi(void);
 /* The same for a machine check: log what the banks hold, panic when it is uncorrected. */
 void idt_handle_machine_check(const struct trap_frame *frame);
 
-/* From idt_stubs.S. */
+/* From idt_stubs.S, which calls it with the frame right above the return address. */
 void idt_handle(struct trap_frame *frame);
+extern const char trap_common[], trap_common_end[];
 
 #endif

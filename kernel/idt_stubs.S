@@ -59,5 +59,7 @@ trap_common:
 	addq $16, %rsp
 	iretq
 	.size trap_common, . - trap_common
+	.globl trap_common_end
+trap_common_end:
 
 	.section .note.GNU-stack, "", @progbits

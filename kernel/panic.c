@@ -80,6 +80,7 @@ static void print_control_registers(void)
 {
 	log_info("panic", "cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(),
 		 read_cr3(), read_cr4());
+	log_info("panic", "gs  %016lx", rdmsr(MSR_GS_BASE));
 }
 
 static void print_place(uint64_t rip)
@@ -88,6 +89,26 @@ static void print_place(uint64_t rip)
 	const char *name = ksyms_find(rip, &offset);
 
 	log_info("panic", "  %016lx %s+0x%lx", rip, name ? name : "?", name ? offset : 0);
+}
+
+static bool is_mapped(uint64_t at, uint64_t len_bytes)
+{
+	return paging_is_mapped(at) && paging_is_mapped(at + len_bytes - 8);
+}
+
+/* Behind idt_handle()'s frame lies what it was called with: where the CPU was, and why it left. */
+static void print_interrupted(const struct trap_frame *trap)
+{
+	if (!is_mapped((uint64_t)trap, sizeof(*trap)))
+		return;
+	log_info("panic", "  ---- vector 0x%lx, error code 0x%lx, flags %08lx, cs %lx, rsp %016lx",
+		 trap->vector, trap->error_code, trap->rflags, trap->cs, trap->rsp);
+	print_place(trap->rip);
+}
+
+static bool is_trap(uint64_t return_address)
+{
+	return return_address > (uint64_t)trap_common && return_address < (uint64_t)trap_common_end;
 }
 
 /* Frames must rise, and stay within one set of stacks, so that a broken chain ends. */
@@ -101,11 +122,13 @@ static void print_backtrace(uint64_t rip, uint64_t rbp)
 		const uint64_t *frame = (const uint64_t *)rbp;
 
 		if (!IS_ALIGNED(rbp, 8) || rbp < low || rbp - low > STACK_MAX_BYTES ||
-		    rbp < STACK_AREA || !paging_is_mapped(rbp) || !paging_is_mapped(rbp + 8))
+		    rbp < STACK_AREA || !is_mapped(rbp, 16))
 			break;
 		if (!frame[1])
 			break;
 		print_place(frame[1] - 1);
+		if (is_trap(frame[1]))
+			print_interrupted((const struct trap_frame *)(frame + 2));
 		low = rbp + 16;
 		rbp = frame[0];
 	}

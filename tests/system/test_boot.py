@@ -77,6 +77,16 @@ def prints_a_backtrace(emulator):
     breaks(emulator, "panic", r"asked for on the command line$", "break_by_panic", "after_boot", "boot_main")
 
 
+def tells_what_an_interrupt_interrupted(emulator):
+    with boot(emulator, "interrupt") as machine:
+        for line in (r"PANIC: exception 14 \(page fault\)", r"panic: gs  [0-9a-f]{16}$",
+                     r"panic:   [0-9a-f]{16} break_by_reading_null\+0x", r"panic:   [0-9a-f]{16} trap_common\+0x",
+                     r"panic:   ---- vector 0xf0, .* flags [0-9a-f]{5}2[0-9a-f]{2}, cs 8, ",
+                     r"panic:   [0-9a-f]{16} (cpu_idle_wait|break_by_interrupt)\+0x", r"after_boot\+0x"):
+            machine.wait_serial(line, TIMEOUT_S, panic_fails=False)
+        machine.wait_power_off(TIMEOUT_S)
+
+
 def names_a_failed_assertion(emulator):
     breaks(emulator, "assert", r"boot/after_boot\.c:\d+: assertion failed: is_true$", "break_by_assert")
 
@@ -151,8 +161,8 @@ def refuses_a_cpu_without_nx():
     refuses("EPYC,-nx", r"billet: this CPU has no NX, or firmware switched it off")
 
 
-ON_BOTH = [comes_up_and_powers_off, its_clocks_and_cpus_work_together, reboots, prints_a_backtrace, names_a_failed_assertion,
-           faults_at_null, cannot_write_its_text, cannot_run_its_data, reports_a_stack_overflow,
+ON_BOTH = [comes_up_and_powers_off, its_clocks_and_cpus_work_together, reboots, prints_a_backtrace,
+           tells_what_an_interrupt_interrupted, names_a_failed_assertion, faults_at_null, cannot_write_its_text, cannot_run_its_data, reports_a_stack_overflow,
            halts_on_demand, finds_memory_above_4_gib, is_given_the_nodes_configuration]
 ON_QEMU = [starts_eight_cpus, so_do_many_cpus]
 ALONE = [boots_from_grub_on_q35_with_1g_pages_and_without, refuses_a_cpu_without_64_bit_mode,

@@ -31,8 +31,8 @@ kernel-y += $(guest-pci)
 pure-y += $(guest-pci)
 kernel-y += vmm/msr.c
 pure-y += vmm/msr.c
-kernel-y += vmm/cpuid.c vmm/cpuid_hw.c
-pure-y += vmm/cpuid.c
+kernel-y += vmm/cpuid.c vmm/cpuid_hw.c vmm/guest_tsc.c
+pure-y += vmm/cpuid.c vmm/guest_tsc.c
 
 # what a person in front of the machine sees
 pure-y += vmm/status_page.c

@@ -58,13 +58,19 @@ static inline uint64_t guest_tsc_of_host(const struct guest_tsc *t, uint64_t hos
 	return (t->multiplier ? guest_tsc_scaled(t, host) : host) + t->offset;
 }
 
+/* guest_tsc_is_direct - whether the way back from a deadline is a subtraction */
+static inline bool guest_tsc_is_direct(const struct guest_tsc *t, uint64_t deadline)
+{
+	return deadline < t->direct_below;
+}
+
 /*
  * guest_tsc_host_deadline - the first tick of the host's TSC at which the guest's has reached
  * deadline; GUEST_TSC_NEVER when there is none. Context: exit path.
  */
 static inline uint64_t guest_tsc_host_deadline(const struct guest_tsc *t, uint64_t deadline)
 {
-	if (deadline < t->direct_below)
+	if (guest_tsc_is_direct(t, deadline))
 		return deadline - t->offset;
 	return guest_tsc_host_deadline_far(t, deadline);
 }

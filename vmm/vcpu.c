@@ -18,6 +18,7 @@
 #include "vmm/msr.h"
 #include "vmm/run.h"
 
+static_assert(LAPIC_NEVER == GUEST_TSC_NEVER, "a deadline that never comes stays one");
 static_assert(VCPU_MSR_STORE >= MSR_STORE_MAX, "a vCPU has room for every stored MSR");
 
 #define RFLAGS_IF BIT(9)
@@ -67,7 +68,7 @@ void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t xcr0)
 
 uint64_t vcpu_guest_tsc(const struct vcpu *vcpu)
 {
-	return tsc_now() + vcpu->vm->tsc_offset;
+	return guest_tsc_of_host(&vcpu->vm->tsc, tsc_now());
 }
 
 static uint64_t lapic_tsc_now(void *ctx)
@@ -75,14 +76,25 @@ static uint64_t lapic_tsc_now(void *ctx)
 	return vcpu_guest_tsc(ctx);
 }
 
-static void lapic_timer_set(void *ctx, uint64_t deadline_tsc)
+/* Not inlined: what it needs is not saved on the way of every guest's every tick. */
+static __attribute__((noinline)) void set_timer_far(struct vcpu *vcpu, uint64_t deadline_tsc)
 {
-	struct vcpu *vcpu = ctx;
-
 	if (deadline_tsc == LAPIC_NEVER)
 		timer_cancel(&vcpu->lapic_timer);
 	else
-		timer_set(&vcpu->lapic_timer, deadline_tsc - vcpu->vm->tsc_offset);
+		timer_set(&vcpu->lapic_timer,
+			  guest_tsc_host_deadline(&vcpu->vm->tsc, deadline_tsc));
+}
+
+static void lapic_timer_set(void *ctx, uint64_t deadline_tsc)
+{
+	struct vcpu *vcpu = ctx;
+	const struct guest_tsc *tsc = &vcpu->vm->tsc;
+
+	if (guest_tsc_is_direct(tsc, deadline_tsc))
+		timer_set(&vcpu->lapic_timer, guest_tsc_host_deadline(tsc, deadline_tsc));
+	else
+		set_timer_far(vcpu, deadline_tsc);
 }
 
 static void lapic_timer_fire(struct timer *timer)
@@ -205,7 +217,7 @@ enum hv_err vcpu_create(struct vm *vm, uint32_t index, struct vcpu **out)
 		goto free_entry;
 	fpu_reset(vcpu);
 	run_attach(vcpu);
-	lapic_create(vcpu->lapic, page, index, (uint32_t)tsc_khz(), &lapic_ops, vcpu);
+	lapic_create(vcpu->lapic, page, index, vcpu->vm->tsc.khz, &lapic_ops, vcpu);
 	if (virt->vcpu_init(vcpu) != HV_OK)
 		goto detach;
 	*out = vcpu;

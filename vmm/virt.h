@@ -11,6 +11,7 @@
 
 #include "kernel/lib/err.h"
 #include "kernel/lib/types.h"
+#include "vmm/guest_tsc.h"
 
 struct cpu;
 struct vm;
@@ -166,6 +167,7 @@ struct virt_caps {
 	bool has_1g;	   /* 1 GiB nested pages */
 	bool has_doorbell; /* other CPUs set requests in a vCPU's register page: apicv_post */
 	uint8_t gpa_bits;
+	struct tsc_scaling tsc_scaling;
 	uint64_t cr4_guest_owned; /* bits of CR4 that a guest may change; MCE is not among them */
 	char features[160];	  /* words for the boot log and the node's report */
 };
@@ -224,7 +226,7 @@ struct virt_ops {
 	void (*tpr_threshold)(struct vcpu *vcpu,
 			      uint8_t threshold); /* no apicv: exit when TPR falls below */
 
-	/* Ticks added to the host's TSC; the same for every vCPU of a VM. */
+	/* Ticks added to the host's scaled TSC; the same for every vCPU of a VM. */
 	void (*tsc_offset)(struct vcpu *vcpu, uint64_t offset);
 
 	void (*dump)(struct vcpu *vcpu); /* the vendor's words to the log, for a crash */

@@ -107,7 +107,6 @@ static void init_fields(struct vm *vm, const struct ctl_vm_config *config)
 	vm->is_agent = agent_vm_is(config);
 	memcpy(vm->uuid, config->uuid, sizeof(vm->uuid));
 	memcpy(vm->name, config->name, sizeof(vm->name));
-	vm->tsc_offset = 0 - tsc_now();
 	vm->created_ns = vm->state_since_ns = vm->accounted_ns = time_now_ns();
 	vm->state = VM_CREATED;
 	vm->paused_since_ns = vm->created_ns;
@@ -126,6 +125,10 @@ enum hv_err vm_create(const struct ctl_vm_config *config, struct vm **out, char 
 	if (!vm)
 		return HV_ENOMEM;
 	init_fields(vm, config);
+	err = guest_tsc_init(&vm->tsc, 0, (uint32_t)tsc_khz(), &virt_caps.tsc_scaling, tsc_now(),
+			     why, WHY_BYTES);
+	if (err != HV_OK)
+		goto free_vm;
 	err = boot_hold(vm, why);
 	if (err != HV_OK)
 		goto free_vm;

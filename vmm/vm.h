@@ -26,6 +26,7 @@
 #include "vmm/boot_plan.h"
 #include "vmm/control_abi.h"
 #include "vmm/gmem.h"
+#include "vmm/guest_tsc.h"
 #include "vmm/vdev.h"
 #include "vmm/virt.h"
 
@@ -112,7 +113,7 @@ struct vm {
 	struct boot_plan plan;	       /* of them, into mem */
 	struct vcpu *vcpus[CTL_VCPUS_MAX];
 	uint32_t nr_vcpus;
-	uint64_t tsc_offset;
+	struct guest_tsc tsc;
 
 	uint32_t life;		   /* taken with vm_life_take() for as long as the state changes */
 	struct block_list *blocks; /* the pages behind mem */

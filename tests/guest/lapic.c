@@ -241,6 +241,9 @@ static void deadline(void)
 	wrmsr(MSR_DEADLINE, 0);
 	WAIT_FOR(irq_count[0x62] == 3, 2000);
 	EXPECT_EQ(irq_count[0x62], 2, "a deadline of 0 disarms it");
+	wrmsr(MSR_DEADLINE, ~0ull);
+	WAIT_FOR(irq_count[0x62] == 3, 2000);
+	EXPECT_EQ(irq_count[0x62], 2, "a deadline at the end of time does not come");
 	apic_write(APIC_LVT_TIMER, 0x62);
 	wrmsr(MSR_DEADLINE, rdtsc() + 1000);
 	EXPECT_EQ(rdmsr(MSR_DEADLINE), 0, "outside its mode the deadline does not take");

@@ -15,7 +15,7 @@
  * and the CPU does the rest; what it leaves to software comes as lapic_apic_write().
  *
  * The timer counts a bus clock of LAPIC_BUS_HZ; deadlines are in ticks of the guest's own TSC,
- * which the caller turns into the host's by subtracting the guest's offset.
+ * which the caller turns into the host's (vmm/guest_tsc.h).
  */
 #ifndef VMM_DEV_LAPIC_H
 #define VMM_DEV_LAPIC_H

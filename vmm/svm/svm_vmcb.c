@@ -60,7 +60,7 @@ static void fill_controls(struct vcpu *vcpu)
 	c->pause_filter_threshold = svm_ctl.pause_filter_threshold;
 	c->iopm_base_pa = svm_iopm;
 	c->msrpm_base_pa = svm_msrpm;
-	c->tsc_offset = vcpu->vm->tsc_offset;
+	c->tsc_offset = vcpu->vm->tsc.offset;
 	c->vintr = VINTR_V_INTR_MASKING;
 	c->nested_ctl = NESTED_CTL_NP_ENABLE;
 	c->n_cr3 = vcpu->vm->npt_root;

@@ -259,7 +259,7 @@ static void write_controls(struct vcpu *vcpu)
 	vmwrite(VMCS_IO_BITMAP_A, shared->io_bitmaps);
 	vmwrite(VMCS_IO_BITMAP_B, shared->io_bitmaps + PAGE_SIZE);
 	vmwrite(VMCS_MSR_BITMAP, vmx->msr_bitmap);
-	vmwrite(VMCS_TSC_OFFSET, vcpu->vm->tsc_offset);
+	vmwrite(VMCS_TSC_OFFSET, vcpu->vm->tsc.offset);
 	vmwrite(VMCS_VIRTUAL_APIC_ADDR, hpa_of(vcpu->lapic->page));
 	vmwrite(VMCS_TPR_THRESHOLD, 0);
 	vmx_backstop();

@@ -34,6 +34,8 @@
 #define CTL_NODE_DISKS_MAX 32u
 #define CTL_VCPUS_MAX	   32u
 #define CTL_VMS_MAX	   256u
+#define CTL_TSC_KHZ_MIN	   100000u /* of a VM that has a rate of its own */
+#define CTL_TSC_KHZ_MAX	   10000000u
 #define CTL_IMAGES_MAX	   64u
 #define CTL_STORE_SLOTS	   8u
 #define CTL_STORE_KEPT	   0u	  /* the slot that the boot disk keeps, when it is not too large */
@@ -267,7 +269,8 @@ struct ctl_vm_config {
 	uint32_t boot_kind;
 	uint32_t kernel_image, initrd_image; /* handles; initrd 0: none */
 	uint64_t epoch;			     /* the controller's; comes back in usage */
-	uint32_t nr_nics, reserved;
+	uint32_t nr_nics;
+	uint32_t tsc_khz; /* what the guest's TSC runs at; 0: at the node's rate */
 	struct {
 		uint8_t mac[6];
 		uint16_t reserved;
@@ -275,6 +278,7 @@ struct ctl_vm_config {
 	} nics[CTL_NICS_MAX];
 	char cmdline[CTL_CMDLINE_MAX];
 };
+_Static_assert(sizeof(struct ctl_vm_config) == 2224, "control ABI");
 
 enum ctl_vm_state {
 	CTL_VM_CREATED = 1,

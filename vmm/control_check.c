@@ -72,6 +72,9 @@ static enum hv_err check_shares(struct call *call, const struct ctl_vm_config *c
 	if (c->cap_percent > 100)
 		return control_refuse(call, HV_EINVAL, "cap_percent: %u is more than a CPU has",
 				      c->cap_percent);
+	if (c->tsc_khz && (c->tsc_khz < CTL_TSC_KHZ_MIN || c->tsc_khz > CTL_TSC_KHZ_MAX))
+		return control_refuse(call, HV_EINVAL, "tsc_khz: %u is not %u to %u", c->tsc_khz,
+				      CTL_TSC_KHZ_MIN, CTL_TSC_KHZ_MAX);
 	return HV_OK;
 }
 
@@ -97,8 +100,6 @@ enum hv_err control_vm_check(struct call *call, const struct ctl_vm_config *conf
 	if (config->name[0] == 0 || !is_text(config->name, sizeof(config->name)))
 		return control_refuse(call, HV_EINVAL,
 				      "name: empty, without end, or not printable");
-	if (config->reserved != 0)
-		return control_refuse(call, HV_EINVAL, "reserved: not zero");
 	err = check_shares(call, config);
 	if (err == HV_OK)
 		err = check_boot(call, config);

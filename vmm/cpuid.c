@@ -288,17 +288,17 @@ void cpuid_tsc_ratio(uint32_t tsc_khz, uint32_t crystal_hz, uint32_t *numerator,
 	}
 }
 
-static void fill_time(const struct build *b)
+void cpuid_set_tsc(struct cpuid_policy *t, uint32_t tsc_khz, uint32_t lapic_hz)
 {
-	const struct cpuid_conf *conf = b->conf;
-	struct cpuid_policy *t = b->t;
-
-	t->ext[7].edx = BIT(8); /* invariant TSC */
-	if (!b->is_intel)
+	if (t->hv[0].eax) {
+		t->hv[1].eax = tsc_khz;
+		t->hv[1].ebx = lapic_hz / 1000;
+	}
+	if (!t->is_intel)
 		return;
-	cpuid_tsc_ratio(conf->tsc_khz, conf->lapic_hz, &t->basic[0x15].ebx, &t->basic[0x15].eax);
-	t->basic[0x15].ecx = conf->lapic_hz;
-	t->basic[0x16].eax = MAX(conf->tsc_khz / 1000, 1) & 0xffff;
+	cpuid_tsc_ratio(tsc_khz, lapic_hz, &t->basic[0x15].ebx, &t->basic[0x15].eax);
+	t->basic[0x15].ecx = lapic_hz;
+	t->basic[0x16].eax = MAX(tsc_khz / 1000, 1) & 0xffff;
 	t->basic[0x16].ebx = t->basic[0x16].eax;
 	t->basic[0x16].ecx = 100;
 }
@@ -337,8 +337,6 @@ static void fill_hypervisor(const struct build *b)
 		return;
 	b->t->hv[0].eax = CPUID_HV_TIMING;
 	memcpy(&b->t->hv[0].r[CPUID_EBX], signature, 12);
-	b->t->hv[1].eax = b->conf->tsc_khz;
-	b->t->hv[1].ebx = b->conf->lapic_hz / 1000;
 }
 
 void cpuid_build(struct cpuid_policy *out, cpuid_fn *host, const struct cpuid_conf *conf)
@@ -357,8 +355,9 @@ void cpuid_build(struct cpuid_policy *out, cpuid_fn *host, const struct cpuid_co
 	fill_forced(&b);
 	fill_caches(&b);
 	fill_xstate(&b);
-	fill_time(&b);
 	fill_hypervisor(&b);
+	out->ext[7].edx = BIT(8); /* invariant TSC */
+	cpuid_set_tsc(out, conf->tsc_khz, conf->lapic_hz);
 }
 
 uint64_t cpuid_xcr0_valid(const struct cpuid_policy *policy)

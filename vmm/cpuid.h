@@ -9,7 +9,8 @@
  * promise MSRs and behaviour that are the host's alone until vmm/msr.c passes them on, so a guest
  * sees none rather than half of them.
  *
- * The policy is built once. cpuid_answer() is on the exit path: it indexes, and fills in the few
+ * The policy is built once; a VM whose TSC has a rate of its own has a copy that says so.
+ * cpuid_answer() is on the exit path: it indexes, and fills in the few
  * words that differ by VM and vCPU or change as the guest runs. Pure, but for cpuid_hw.c.
  */
 #ifndef VMM_CPUID_H
@@ -72,6 +73,9 @@ struct cpuid_policy {
 /* cpuid_build - from this machine's CPUID; host is called during the build only */
 void cpuid_build(struct cpuid_policy *out, cpuid_fn *host, const struct cpuid_conf *conf);
 
+/* cpuid_set_tsc - in a policy that is built: the TSC has this rate (leaves 15h, 16h, 40000010h) */
+void cpuid_set_tsc(struct cpuid_policy *policy, uint32_t tsc_khz, uint32_t lapic_hz);
+
 /* The policy `host`, built at boot by cpuid_host_init() (vmm/cpuid_hw.c), fixed from then on. */
 extern struct cpuid_policy cpuid_host_policy;
 void cpuid_host_init(void); /* boot CPU, once virt_caps is filled and the TSC calibrated */
@@ -80,10 +84,10 @@ void cpuid_host_init(void); /* boot CPU, once virt_caps is filled and the TSC ca
 void cpuid_answer(const struct cpuid_policy *policy, const struct cpuid_ctx *ctx, uint32_t leaf,
 		  uint32_t subleaf, struct cpuid_answer *out);
 
-/* Basic leaves whose answer depends on neither vCPU, moment nor subleaf. */
+/* Basic leaves whose answer depends on neither VM, vCPU, moment nor subleaf. */
 #define CPUID_FIXED_LEAVES                                                                         \
 	(BIT(0x0) | BIT(0x2) | BIT(0x3) | BIT(0x5) | BIT(0x6) | BIT(0x8) | BIT(0x9) | BIT(0xa) |   \
-	 BIT(0xc) | BIT(0xe) | BIT(0x11) | BIT(0x13) | BIT(0x15) | BIT(0x16))
+	 BIT(0xc) | BIT(0xe) | BIT(0x11) | BIT(0x13))
 
 /* cpuid_fixed - the answer to such a leaf; NULL: ask cpuid_answer() */
 static inline const struct cpuid_answer *cpuid_fixed(const struct cpuid_policy *policy,

@@ -15,7 +15,7 @@
 #include "vmm/layout.h"
 #include "vmm/vm.h"
 
-/* CPUID leaves that are the same for every vCPU at every moment. */
+/* CPUID leaves that are the same for every vCPU of every VM at every moment. */
 static inline bool exit_fast_cpuid(struct vcpu *vcpu)
 {
 	const struct cpuid_answer *answer =

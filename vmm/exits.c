@@ -111,10 +111,11 @@ static enum exit_next exit_cpuid(struct vcpu *vcpu, const struct vm_exit *exit)
 		.has_osxsave = virt->reg_get(vcpu, REG_CR4) & CR4_OSXSAVE,
 		.has_apic = lapic_mode(vcpu->lapic) != LAPIC_MODE_DISABLED,
 	};
+	const struct cpuid_policy *own = vcpu->vm->cpuid;
 	struct cpuid_answer answer;
 
 	(void)exit;
-	cpuid_answer(&cpuid_host_policy, &ctx, (uint32_t)virt->reg_get(vcpu, REG_RAX),
+	cpuid_answer(own ? own : &cpuid_host_policy, &ctx, (uint32_t)virt->reg_get(vcpu, REG_RAX),
 		     (uint32_t)virt->reg_get(vcpu, REG_RCX), &answer);
 	virt->reg_set(vcpu, REG_RAX, answer.eax);
 	virt->reg_set(vcpu, REG_RBX, answer.ebx);

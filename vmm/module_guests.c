@@ -97,6 +97,7 @@ static void read_config(const struct boot_module *module, uint32_t index)
 		.nr_vcpus = cmdline_find_number(words, "vcpus", 1),
 		.weight = cmdline_find_number(words, "weight", SCHED_WEIGHT_DEFAULT),
 		.cap_percent = cmdline_find_number(words, "cap", 0),
+		.tsc_khz = (uint32_t)(tsc_khz() * cmdline_find_number(words, "tsc", 0) / 100),
 		.boot_kind = cmdline_find(words, "linux", buf, sizeof(buf)) ? CTL_BOOT_LINUX
 									    : CTL_BOOT_PVH,
 		.nr_nics = 1,

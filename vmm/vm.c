@@ -13,6 +13,8 @@
 #include "vmm/board.h"
 #include "vmm/boot.h"
 #include "vmm/console.h"
+#include "vmm/cpuid.h"
+#include "vmm/dev/lapic.h"
 #include "vmm/ept.h"
 #include "vmm/run.h"
 #include "vmm/vcpu.h"
@@ -113,6 +115,22 @@ static void init_fields(struct vm *vm, const struct ctl_vm_config *config)
 	vm_life_begin(vm);
 }
 
+/* CPUID tells the rate, so a VM with its own has answers of its own. */
+static enum hv_err choose_tsc(struct vm *vm, char *why)
+{
+	enum hv_err err = guest_tsc_init(&vm->tsc, vm->config.tsc_khz, (uint32_t)tsc_khz(),
+					 &virt_caps.tsc_scaling, tsc_now(), why, WHY_BYTES);
+
+	if (err != HV_OK || !vm->tsc.multiplier)
+		return err;
+	vm->cpuid = kmem_alloc(sizeof(*vm->cpuid));
+	if (!vm->cpuid)
+		return HV_ENOMEM;
+	*vm->cpuid = cpuid_host_policy;
+	cpuid_set_tsc(vm->cpuid, vm->tsc.khz, LAPIC_BUS_HZ);
+	return HV_OK;
+}
+
 enum hv_err vm_create(const struct ctl_vm_config *config, struct vm **out, char why[96])
 {
 	enum hv_err err = check_config(config, why);
@@ -125,13 +143,12 @@ enum hv_err vm_create(const struct ctl_vm_config *config, struct vm **out, char 
 	if (!vm)
 		return HV_ENOMEM;
 	init_fields(vm, config);
-	err = guest_tsc_init(&vm->tsc, 0, (uint32_t)tsc_khz(), &virt_caps.tsc_scaling, tsc_now(),
-			     why, WHY_BYTES);
+	err = choose_tsc(vm, why);
 	if (err != HV_OK)
 		goto free_vm;
 	err = boot_hold(vm, why);
 	if (err != HV_OK)
-		goto free_vm;
+		goto free_cpuid;
 	err = ept_create(&table_pages, virt->npt_format,
 			 virt_caps.has_1g ? EPT_WITH_1G : EPT_WITHOUT_1G, &vm->ept);
 	if (err != HV_OK)
@@ -171,6 +188,8 @@ destroy_ept:
 	ept_destroy(vm->ept);
 release_images:
 	boot_release(vm);
+free_cpuid:
+	kmem_free(vm->cpuid);
 free_vm:
 	kmem_free(vm);
 	return err;
@@ -257,6 +276,7 @@ void vm_destroy(struct vm *vm)
 	vm_memory_destroy(vm);
 	ept_destroy(vm->ept);
 	boot_release(vm);
+	kmem_free(vm->cpuid);
 	kmem_free(vm);
 }
 

@@ -38,6 +38,7 @@ struct lapic;
 struct board;
 struct boot_entry;
 struct console;
+struct cpuid_policy;
 struct image;
 struct ept;
 
@@ -114,6 +115,7 @@ struct vm {
 	struct vcpu *vcpus[CTL_VCPUS_MAX];
 	uint32_t nr_vcpus;
 	struct guest_tsc tsc;
+	struct cpuid_policy *cpuid; /* its own, where its TSC has a rate of its own, or NULL */
 
 	uint32_t life;		   /* taken with vm_life_take() for as long as the state changes */
 	struct block_list *blocks; /* the pages behind mem */

@@ -55,6 +55,7 @@ static void put_good_config(uint8_t *data, size_t len)
 		.weight = 100,
 		.boot_kind = CTL_BOOT_PVH,
 		.kernel_image = 1,
+		.tsc_khz = 2500000,
 		.cmdline = "quiet",
 	};
 

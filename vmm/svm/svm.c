@@ -38,6 +38,9 @@ static svm_enter_fn *svm_enter; /* fixed after probing */
 
 /* ---- turning it on ---- */
 
+static const struct tsc_scaling svm_tsc_scaling = {
+	.fraction_bits = TSC_RATIO_FRACTION, .least = 1, .most = TSC_RATIO_MOST};
+
 static void read_capabilities(struct svm_cap *cap)
 {
 	static const char *const words[] = {"off", "on"};
@@ -121,6 +124,8 @@ static enum hv_err svm_probe(struct virt_caps *caps)
 	caps->has_1g = svm_ctl.has_1g;
 	caps->gpa_bits =
 		(uint8_t)MIN(cpuid_if_present(0x80000008u, 0).eax & 0xff, (uint32_t)EPT_GPA_BITS);
+	if (svm_ctl.has_tsc_ratio)
+		caps->tsc_scaling = svm_tsc_scaling;
 	return make_maps();
 }
 
@@ -142,6 +147,9 @@ static enum hv_err svm_cpu_on(struct cpu *cpu)
 	svm_asids_init(&svm->asids, svm_ctl.nr_asids);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, svm->host_save);
+	svm->tsc_ratio = TSC_RATIO_ONE;
+	if (svm_ctl.has_tsc_ratio)
+		wrmsr(MSR_TSC_RATIO, svm->tsc_ratio); /* firmware may have left another */
 	__asm__ volatile("vmsave %%rax" : : "a"(svm->host_vmcb) : "memory");
 	cpu->virt = svm;
 	mitigations_cpu_on();

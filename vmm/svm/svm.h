@@ -31,9 +31,10 @@
 #include "vmm/svm/vmcb.h"
 #include "vmm/vm.h"
 
-struct svm_cpu {	 /* cpu->virt */
-	hpa_t host_save; /* where VMRUN keeps the host's state */
-	hpa_t host_vmcb; /* what VMRUN does not keep, for VMLOAD; fixed once written */
+struct svm_cpu {	    /* cpu->virt */
+	hpa_t host_save;    /* where VMRUN keeps the host's state */
+	hpa_t host_vmcb;    /* what VMRUN does not keep, for VMLOAD; fixed once written */
+	uint64_t tsc_ratio; /* in its MSR: of the vCPU loaded last */
 	struct svm_asids asids;
 };
 

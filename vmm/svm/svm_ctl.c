@@ -4,10 +4,9 @@
  * Below it, what every guest exits for.
  *
  * Not used, though CPUs have it: virtual VMLOAD and VMSAVE and virtual GIF let a guest run guests
- * of its own, which ours get #UD for; the TSC's rate is the host's in every guest, so there is
- * nothing to scale; guests cannot reach SPEC_CTRL, so there is no value of theirs to virtualise.
- * AVIC is used when it is asked for; x2AVIC is not. VMCB clean bits are kept on every CPU; one that
- * does not know them ignores them.
+ * of its own, which ours get #UD for; guests cannot reach SPEC_CTRL, so there is no value of theirs
+ * to virtualise. AVIC is used when it is asked for; x2AVIC is not. VMCB clean bits are kept on
+ * every CPU; one that does not know them ignores them.
  */
 #include "vmm/svm/svm_ctl.h"
 
@@ -50,6 +49,7 @@ static const struct {
 	{SVM_FEATURE_DECODE_ASSISTS, LIKES, "decode assists", "decode-assists"},
 	{SVM_FEATURE_LBR_VIRT, LIKES, "LBR virtualization", "lbr-virt"},
 	{SVM_FEATURE_PAUSE_FILTER, LIKES, "PAUSE intercept filter", "pause-filter"},
+	{SVM_FEATURE_TSC_RATE, LIKES, "TSC rate MSR", "tsc-scaling"},
 	{SVM_FEATURE_HOST_MCE_OVERRIDE, LIKES, "host MCE override", "host-mce"},
 	{SVM_FEATURE_AVIC, ASKED, "AVIC", "avic"},
 };
@@ -130,6 +130,7 @@ enum hv_err svm_ctl_choose(const struct svm_cap *cap, struct svm_ctl *out, char 
 		.has_lbr_virt = cap->svm_edx & SVM_FEATURE_LBR_VIRT,
 		.has_flush_by_asid = cap->svm_edx & SVM_FEATURE_FLUSH_BY_ASID,
 		.has_host_mce = cap->svm_edx & SVM_FEATURE_HOST_MCE_OVERRIDE,
+		.has_tsc_ratio = cap->svm_edx & SVM_FEATURE_TSC_RATE,
 		.has_1g = cap->ext1_edx & EXT1_EDX_1G,
 		.has_avic = cap->wants_avic && (cap->svm_edx & SVM_FEATURE_AVIC),
 	};

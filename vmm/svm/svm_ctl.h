@@ -24,7 +24,7 @@ struct svm_ctl {
 	uint64_t cr4_offered;  /* what a guest may have of CR4 */
 	uint16_t pause_filter_count, pause_filter_threshold;
 	bool has_nrip_save, has_decode_assists, has_lbr_virt, has_flush_by_asid, has_host_mce,
-		has_1g, has_avic;
+		has_tsc_ratio, has_1g, has_avic;
 };
 
 /*

@@ -144,6 +144,21 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 	vmcb->control.clean = 0;
 }
 
+/*
+ * The ratio is the CPU's and not the VMCB's. What runs outside of guests reads the TSC without it:
+ * [APM] "TSC Ratio MSR (C000_0104h)" has it in what a guest reads. So it stays until a vCPU with
+ * another one comes. Without the feature no VM has one, and all are equal.
+ */
+static void load_tsc_ratio(struct svm_cpu *cpu, uint64_t multiplier)
+{
+	uint64_t ratio = multiplier ? multiplier : TSC_RATIO_ONE;
+
+	if (cpu->tsc_ratio == ratio)
+		return;
+	cpu->tsc_ratio = ratio;
+	wrmsr(MSR_TSC_RATIO, ratio);
+}
+
 void svm_vcpu_load(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
@@ -154,6 +169,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
 		svm->asid = (struct svm_asid){0};
 		svm->vmcb->control.clean = 0;
 	}
+	load_tsc_ratio(svm->host->virt, vcpu->vm->tsc.multiplier);
 	wrmsr(MSR_TSC_AUX, svm->tsc_aux);
 	dr_load(svm->dr);
 }

@@ -276,6 +276,12 @@ enum {
 #define EFER_SVME	BIT(12)
 #define EFER_AIBRSE	BIT(21) /* Automatic IBRS; every guest's, whether it asks or not */
 
+/* [APM] "TSC Ratio MSR (C000_0104h)": 8 bits before the point, 32 behind it */
+#define MSR_TSC_RATIO	   0xc0000104u
+#define TSC_RATIO_FRACTION 32
+#define TSC_RATIO_ONE	   (1ull << TSC_RATIO_FRACTION) /* after RESET */
+#define TSC_RATIO_MOST	   0xffffffffffull
+
 #define MSR_AVIC_DOORBELL 0xc001011bu /* write an APIC ID: that CPU's guest looks at its IRR */
 
 /* CPUID 8000000Ah EDX, [APM] "SVM Feature Identification" */
@@ -283,6 +289,7 @@ enum {
 #define SVM_FEATURE_LBR_VIRT	      BIT(1)
 #define SVM_FEATURE_SVM_LOCK	      BIT(2)
 #define SVM_FEATURE_NRIP_SAVE	      BIT(3)
+#define SVM_FEATURE_TSC_RATE	      BIT(4)
 #define SVM_FEATURE_VMCB_CLEAN	      BIT(5)
 #define SVM_FEATURE_FLUSH_BY_ASID     BIT(6)
 #define SVM_FEATURE_DECODE_ASSISTS    BIT(7)

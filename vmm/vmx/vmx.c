@@ -40,6 +40,9 @@ struct vmx_cap vmx_cap;
 	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(8) | BIT(9) |          \
 	 BIT(10) | BIT(11) | BIT(16) | BIT(17) | BIT(18) | BIT(20) | BIT(21))
 
+/* [SDM] "Time-Stamp Counter Offset and Multiplier": 16 bits before the point. */
+static const struct tsc_scaling vmx_tsc_scaling = {.fraction_bits = 48, .least = 1, .most = ~0ull};
+
 static void read_capabilities(struct vmx_cap *cap)
 {
 	uint64_t primary;
@@ -125,6 +128,8 @@ static enum hv_err vmx_probe(struct virt_caps *caps)
 	caps->cr4_guest_owned = CR4_OFFERED & vmx_cap.cr4_fixed1;
 	caps->has_1g = vmx_ctl.has_ept_1g;
 	caps->gpa_bits = (uint8_t)MIN(cpuid_if_present(0x80000008, 0).eax & 0xff, 48u);
+	if (vmx_ctl.has_tsc_scaling)
+		caps->tsc_scaling = vmx_tsc_scaling;
 	return HV_OK;
 }
 

@@ -46,6 +46,7 @@ static const struct {
 	{WORD_CPU2, CPU2_INVPCID, LIKES, "enable INVPCID", NULL},
 	{WORD_CPU2, CPU2_XSAVES, LIKES, "enable XSAVES/XRSTORS", "xsaves"},
 	{WORD_CPU2, CPU2_PAUSE_LOOP, LIKES, "PAUSE-loop exiting", "pause-loop"},
+	{WORD_CPU2, CPU2_TSC_SCALING, LIKES, "use TSC scaling", "tsc-scaling"},
 	{WORD_CPU2, CPU2_APIC_ACCESSES, APICV, "virtualize APIC accesses", NULL},
 	{WORD_CPU2, CPU2_X2APIC_MODE, APICV, "virtualize x2APIC mode", NULL},
 	{WORD_CPU2, CPU2_APIC_REGISTERS, APICV, "APIC-register virtualization", NULL},
@@ -176,10 +177,11 @@ enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, enum vmx_apicv wanted, str
 	if (lacks.len > 0)
 		return HV_ENOTSUP;
 
-	/* Windows are asked for when one is wanted, the APIC's part when its mode is known. */
+	/* Windows are asked for when one is wanted, the APIC's part when its mode is known, scaling
+	 * when a VM wants another rate. */
 	words[WORD_CPU] &= ~(CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW);
 	words[WORD_CPU2] &= ~(CPU2_APIC_ACCESSES | CPU2_X2APIC_MODE | CPU2_APIC_REGISTERS |
-			      CPU2_INTERRUPT_DELIVERY);
+			      CPU2_INTERRUPT_DELIVERY | CPU2_TSC_SCALING);
 	*out = (struct vmx_ctl){
 		.pin = words[WORD_PIN],
 		.cpu = words[WORD_CPU],
@@ -187,6 +189,7 @@ enum hv_err vmx_ctl_choose(const struct vmx_cap *cap, enum vmx_apicv wanted, str
 		.exit = words[WORD_EXIT],
 		.entry = words[WORD_ENTRY],
 		.apicv = apicv,
+		.has_tsc_scaling = allows(cap->cpu2, CPU2_TSC_SCALING),
 	};
 	choose_features(cap, out, &has);
 	return HV_OK;

@@ -32,6 +32,7 @@ struct vmx_ctl {
 	enum vmx_apicv apicv;
 	bool has_ept_1g, has_ept_ad;
 	bool has_preemption_timer, has_xsaves, has_pause_loop;
+	bool has_tsc_scaling; /* on for VMs with a rate of their own */
 	bool invept_single, invvpid_single;
 	uint8_t timer_shift; /* the preemption timer counts TSC >> shift */
 };

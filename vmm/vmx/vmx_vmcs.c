@@ -241,9 +241,10 @@ static void write_controls(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	struct vmx_vm *shared = vcpu->vm->arch;
+	const struct guest_tsc *tsc = &vcpu->vm->tsc;
 
 	vmx->cpu = vmx_ctl.cpu;
-	vmx->cpu2 = vmx_ctl.cpu2;
+	vmx->cpu2 = vmx_ctl.cpu2 | (tsc->multiplier ? CPU2_TSC_SCALING : 0);
 	vmwrite(VMCS_PIN_BASED, vmx_ctl.pin);
 	vmwrite(VMCS_CPU_BASED, vmx->cpu);
 	vmwrite(VMCS_CPU_BASED2, vmx->cpu2);
@@ -259,7 +260,9 @@ static void write_controls(struct vcpu *vcpu)
 	vmwrite(VMCS_IO_BITMAP_A, shared->io_bitmaps);
 	vmwrite(VMCS_IO_BITMAP_B, shared->io_bitmaps + PAGE_SIZE);
 	vmwrite(VMCS_MSR_BITMAP, vmx->msr_bitmap);
-	vmwrite(VMCS_TSC_OFFSET, vcpu->vm->tsc.offset);
+	vmwrite(VMCS_TSC_OFFSET, tsc->offset);
+	if (tsc->multiplier)
+		vmwrite(VMCS_TSC_MULTIPLIER, tsc->multiplier);
 	vmwrite(VMCS_VIRTUAL_APIC_ADDR, hpa_of(vcpu->lapic->page));
 	vmwrite(VMCS_TPR_THRESHOLD, 0);
 	vmx_backstop();

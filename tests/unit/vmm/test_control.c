@@ -374,6 +374,22 @@ static void creates_a_vm_once(void **state)
 	assert_int_equal(fake_machine.nr_vms, 1);
 }
 
+static void takes_a_tsc_rate_within_limits(void **state)
+{
+	static const struct {
+		uint32_t khz;
+		enum hv_err answer;
+	} rows[] = {{99999, HV_EINVAL}, {100000, HV_OK}, {10000000, HV_OK}, {10000001, HV_EINVAL}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		vm.uuid[15] = (uint8_t)i;
+		vm.tsc_khz = rows[i].khz;
+		assert_int_equal(create(), rows[i].answer);
+	}
+	assert_string_equal(reply.message, "tsc_khz: 10000001 is not 100000 to 10000000");
+}
+
 static void names_the_field_that_is_wrong(void **state)
 {
 	static const struct {
@@ -396,7 +412,8 @@ static void names_the_field_that_is_wrong(void **state)
 		{FIELD(boot_kind), 0, "boot_kind:"},
 		{offsetof(struct ctl_vm_config, boot_kind), 1, 4, "boot_kind:"},
 		{FIELD(kernel_image), 0, "kernel_image:"},
-		{FIELD(reserved), 1, "reserved:"},
+		{FIELD(tsc_khz), 1, "tsc_khz:"},				/* 16,843,009 */
+		{offsetof(struct ctl_vm_config, tsc_khz), 2, 0xff, "tsc_khz:"}, /* 65,535 */
 		{offsetof(struct ctl_vm_config, nr_nics), 1, 5, "nr_nics:"},
 		{FIELD(nics[0].mac), 0, "nics[0].mac:"},
 		{FIELD(nics[0].mac), 0xff, "nics[0].mac:"},
@@ -551,6 +568,7 @@ int main(void)
 		TEST(takes_an_image_from_creation_to_seal),
 		TEST(refuses_an_image_that_has_no_room),
 		TEST(creates_a_vm_once),
+		TEST(takes_a_tsc_rate_within_limits),
 		TEST(names_the_field_that_is_wrong),
 		TEST(refuses_the_same_address_twice_in_one_network),
 		TEST(passes_on_what_the_machine_says),

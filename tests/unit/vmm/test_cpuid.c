@@ -292,6 +292,34 @@ static void is_exact_where_a_ratio_is(void **state)
 	assert_int_equal(d, 20);
 }
 
+static void tells_another_rate_in_a_copy(void **state)
+{
+	struct cpuid_conf hidden = conf;
+	struct cpuid_policy before;
+
+	(void)state;
+	cpuid_build(&policy, skylake, &conf);
+	before = policy;
+	cpuid_set_tsc(&policy, 3500000, conf.lapic_hz);
+	assert_int_equal(ask(0x40000010, 0).eax, 3500000);
+	assert_int_equal(ask(0x40000010, 0).ebx, 1000000);
+	assert_int_equal(ask(0x15, 0).ebx, 7);
+	assert_int_equal(ask(0x15, 0).eax, 2);
+	assert_int_equal(ask(0x15, 0).ecx, 1000000000);
+	assert_int_equal(ask(0x16, 0).eax, 3500);
+	cpuid_set_tsc(&policy, conf.tsc_khz, conf.lapic_hz);
+	assert_memory_equal(&policy, &before, sizeof(policy)); /* nothing else has changed */
+
+	cpuid_build(&policy, host_of_amd, &conf);
+	cpuid_set_tsc(&policy, 3500000, conf.lapic_hz);
+	assert_int_equal(ask(0x15, 0).ebx, 0);
+	assert_int_equal(ask(0x40000010, 0).eax, 3500000);
+	hidden.has_hypervisor_leaf = false;
+	cpuid_build(&policy, skylake, &hidden);
+	cpuid_set_tsc(&policy, 3500000, conf.lapic_hz);
+	assert_int_equal(ask(0x40000010, 0).eax, 0);
+}
+
 static void names_the_hypervisor(void **state)
 {
 	struct cpuid_conf hidden = conf;
@@ -331,6 +359,7 @@ int main(void)
 		cmocka_unit_test(hides_features_whose_state_the_host_does_not_switch),
 		cmocka_unit_test(tells_the_frequency_of_the_tsc),
 		cmocka_unit_test(is_exact_where_a_ratio_is),
+		cmocka_unit_test(tells_another_rate_in_a_copy),
 		cmocka_unit_test(names_the_hypervisor),
 		cmocka_unit_test(tells_amd_guests_in_amds_words),
 	};

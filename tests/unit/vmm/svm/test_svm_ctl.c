@@ -57,9 +57,9 @@ static void uses_what_is_there(void **state)
 	assert_string_equal(
 		features,
 		"npt nrip-save vmcb-clean flush-by-asid decode-assists lbr-virt pause-filter "
-		"host-mce npt-1g");
+		"tsc-scaling host-mce npt-1g");
 	assert_true(ctl.has_nrip_save && ctl.has_decode_assists && ctl.has_lbr_virt && ctl.has_1g);
-	assert_true(ctl.has_flush_by_asid && ctl.has_host_mce);
+	assert_true(ctl.has_flush_by_asid && ctl.has_host_mce && ctl.has_tsc_ratio);
 	assert_true(ctl.misc1 & INTERCEPT_PAUSE);
 	assert_int_equal(ctl.pause_filter_threshold, 128);
 	assert_int_equal(ctl.cr4_offered, 0x370fbf);
@@ -78,6 +78,7 @@ static void takes_each_feature_by_itself(void **state)
 		{SVM_FEATURE_DECODE_ASSISTS, "decode-assists"},
 		{SVM_FEATURE_LBR_VIRT, "lbr-virt"},
 		{SVM_FEATURE_PAUSE_FILTER, "pause-filter"},
+		{SVM_FEATURE_TSC_RATE, "tsc-scaling"},
 		{SVM_FEATURE_HOST_MCE_OVERRIDE, "host-mce"},
 	};
 
@@ -93,6 +94,7 @@ static void takes_each_feature_by_itself(void **state)
 		assert_int_equal(ctl.has_flush_by_asid, rows[i].bit == SVM_FEATURE_FLUSH_BY_ASID);
 		assert_int_equal(ctl.has_decode_assists, rows[i].bit == SVM_FEATURE_DECODE_ASSISTS);
 		assert_int_equal(ctl.has_lbr_virt, rows[i].bit == SVM_FEATURE_LBR_VIRT);
+		assert_int_equal(ctl.has_tsc_ratio, rows[i].bit == SVM_FEATURE_TSC_RATE);
 		assert_int_equal(ctl.has_host_mce, rows[i].bit == SVM_FEATURE_HOST_MCE_OVERRIDE);
 		assert_int_equal(ctl.pause_filter_count > 0,
 				 rows[i].bit == SVM_FEATURE_PAUSE_FILTER);

@@ -48,6 +48,27 @@ static void takes_what_a_generous_cpu_offers(void **state)
 	assert_false(ctl.cpu2 & (CPU2_APIC_ACCESSES | CPU2_X2APIC_MODE | CPU2_INTERRUPT_DELIVERY));
 }
 
+static void knows_tsc_scaling_and_leaves_it_off(void **state)
+{
+	struct vmx_cap cap = generous();
+	char missing[256], features[160];
+	struct vmx_ctl ctl;
+
+	(void)state;
+	assert_int_equal(vmx_ctl_choose(&cap, VMX_APICV_DELIVERY, &ctl, missing, sizeof(missing),
+					features, sizeof(features)),
+			 HV_OK);
+	assert_true(ctl.has_tsc_scaling);
+	assert_false(ctl.cpu2 & CPU2_TSC_SCALING);
+	assert_non_null(strstr(features, "tsc-scaling"));
+	cap.cpu2 &= ~((uint64_t)CPU2_TSC_SCALING << 32);
+	assert_int_equal(vmx_ctl_choose(&cap, VMX_APICV_DELIVERY, &ctl, missing, sizeof(missing),
+					features, sizeof(features)),
+			 HV_OK);
+	assert_false(ctl.has_tsc_scaling);
+	assert_null(strstr(features, "tsc-scaling"));
+}
+
 static void names_every_control_that_is_missing(void **state)
 {
 	struct vmx_cap cap = generous();
@@ -113,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_what_a_generous_cpu_offers),
+		cmocka_unit_test(knows_tsc_scaling_and_leaves_it_off),
 		cmocka_unit_test(names_every_control_that_is_missing),
 		cmocka_unit_test(cuts_the_names_where_the_buffer_ends),
 		cmocka_unit_test(keeps_the_bits_that_must_be_one),

@@ -188,6 +188,7 @@ static bool fill_config(const struct desired_vm *want, const struct sync_actual 
 	config->nr_vcpus = want->vcpus;
 	config->weight = want->weight;
 	config->cap_percent = want->cap_percent;
+	config->tsc_khz = want->tsc_khz;
 	config->boot_kind = CTL_BOOT_LINUX;
 	config->epoch = want->epoch;
 	config->nr_nics = want->nr_nics;

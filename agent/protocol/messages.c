@@ -185,6 +185,7 @@ static const struct field desired_vm_fields[] = {
 		   NEEDED),
 	FIELD_UINT(struct desired_vm, weight, 1, PROTO_WEIGHT_MAX, NEEDED),
 	FIELD_UINT(struct desired_vm, cap_percent, 0, 100, OPTIONAL),
+	FIELD_UINT(struct desired_vm, tsc_khz, PROTO_TSC_KHZ_MIN, PROTO_TSC_KHZ_MAX, OPTIONAL),
 	FIELD_OBJECT(struct desired_vm, boot, has_boot, &desired_boot_schema, NEEDED),
 	FIELD_ROWS(struct desired_vm, nics, nr_nics, &desired_nic_schema, OPTIONAL),
 	FIELD_OBJECT(struct desired_vm, console, has_console, &desired_console_schema, OPTIONAL),

@@ -17,6 +17,8 @@
 #define PROTO_MEMORY_MIB_MIN 16u
 #define PROTO_MEMORY_MIB_MAX 1048576u
 #define PROTO_WEIGHT_MAX     10000u
+#define PROTO_TSC_KHZ_MIN    100000u
+#define PROTO_TSC_KHZ_MAX    10000000u
 #define PROTO_CMDLINE_MAX    2048u /* with the closing zero */
 #define PROTO_REASON_MAX     128u
 #define PROTO_PEM_MAX	     4096u
@@ -190,6 +192,7 @@ struct desired_vm {
 	enum vm_desired state;
 	uint64_t restart, epoch;
 	uint32_t vcpus, memory_mib, weight, cap_percent;
+	uint32_t tsc_khz; /* 0: the node's rate */
 	bool has_boot, has_console;
 	struct desired_boot boot;
 	uint32_t nr_nics;

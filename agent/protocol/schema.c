@@ -301,7 +301,8 @@ static void write_field(const struct field *f, const char *in, struct json_out *
 		break;
 	case FIELD_KIND_UINT:
 		memcpy(&value32, src, sizeof(value32));
-		json_out_uint(o, f->key, value32);
+		if (f->need == FIELD_NEEDED || value32 >= f->min)
+			json_out_uint(o, f->key, value32);
 		break;
 	case FIELD_KIND_BOOL:
 		json_out_bool(o, f->key, *(const bool *)src);

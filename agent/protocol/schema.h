@@ -166,7 +166,8 @@ enum proto_status schema_decode(const struct schema *schema, const char *json, s
 				struct proto_scratch scratch, void *out, struct proto_error *err);
 
 /* schema_encode - write a struct as one JSON object; optional strings that are empty and have a
- * form, and objects that are not there, become null. Enums must be in range. */
+ * form, and objects that are not there, become null. Optional numbers of 32 bits below their least
+ * are not there, and are left out. Enums must be in range. */
 void schema_encode(const struct schema *schema, const void *in, const char *key,
 		   struct json_out *o);
 

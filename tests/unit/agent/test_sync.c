@@ -184,6 +184,7 @@ static void hands_the_kernel_a_full_configuration(void **state)
 
 	(void)state;
 	vm->cap_percent = 50;
+	vm->tsc_khz = 2500000;
 	strcpy(vm->boot.initrd, INITRD);
 	strcpy(want_images[1].sha256, INITRD);
 	desired.images.nr = 2;
@@ -196,6 +197,7 @@ static void hands_the_kernel_a_full_configuration(void **state)
 	assert_int_equal(action.config.nr_vcpus, 1);
 	assert_int_equal(action.config.weight, 100);
 	assert_int_equal(action.config.cap_percent, 50);
+	assert_int_equal(action.config.tsc_khz, 2500000);
 	assert_int_equal(action.config.boot_kind, CTL_BOOT_LINUX);
 	assert_int_equal(action.config.kernel_image, 101);
 	assert_int_equal(action.config.initrd_image, 102);

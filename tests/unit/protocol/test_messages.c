@@ -71,6 +71,37 @@ static void reads_a_desired_state_and_skips_unknown_keys(void **state)
 	assert_int_equal(message_check_desired(&d, NODE, &err), PROTO_OK);
 }
 
+#define VM_TSC(khz) VM_SIZE "\"tsc_khz\":" khz ","
+
+static void reads_a_tsc_rate_within_limits_or_none(void **state)
+{
+	struct desired d = empty_desired();
+	char json[4096];
+	struct json_out o;
+
+	(void)state;
+#define ONE_VM(size) DESIRED_HEAD IMAGES "\"vms\":[" VM_HEAD size VM_BOOT VM_TAIL "]}"
+	assert_int_equal(decode(&desired_schema, ONE_VM(VM_TSC("99999")), &d), PROTO_INVALID);
+	assert_string_equal(err.message, "'vms[0].tsc_khz' must be 100000 to 10000000");
+	d = empty_desired();
+	assert_int_equal(decode(&desired_schema, ONE_VM(VM_TSC("10000001")), &d), PROTO_INVALID);
+	d = empty_desired();
+	assert_int_equal(decode(&desired_schema, ONE_VM(VM_TSC("2500000")), &d), PROTO_OK);
+	assert_int_equal(vms[0].tsc_khz, 2500000);
+	o = (struct json_out){.at = json, .cap = sizeof(json)};
+	schema_encode(&desired_schema, &d, NULL, &o);
+	json_out_finish(&o);
+	assert_non_null(strstr(json, "\"tsc_khz\":2500000,"));
+	d = empty_desired();
+	assert_int_equal(decode(&desired_schema, ONE_VM(VM_TSC("null")), &d), PROTO_OK);
+	assert_int_equal(vms[0].tsc_khz, 0);
+	o = (struct json_out){.at = json, .cap = sizeof(json)};
+	schema_encode(&desired_schema, &d, NULL, &o);
+	json_out_finish(&o);
+	assert_null(strstr(json, "tsc_khz"));
+#undef ONE_VM
+}
+
 static void refuses_a_desired_state_for_another_node(void **state)
 {
 	struct desired d = empty_desired();
@@ -243,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_desired_state_and_skips_unknown_keys),
+		cmocka_unit_test(reads_a_tsc_rate_within_limits_or_none),
 		cmocka_unit_test(refuses_a_desired_state_for_another_node),
 		cmocka_unit_test(refuses_a_vm_twice_and_an_unlisted_image),
 		cmocka_unit_test(names_the_field_at_fault),

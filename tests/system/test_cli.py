@@ -434,13 +434,16 @@ def makes_a_vm_and_works_with_it(cli):
     cli.kernel()
     cli.run("vm", "create", "web1", "--kernel", "nope", status=NOT_FOUND)
     cli.run("vm", "create", "web1", "--kernel", "k", "--vcpus", "2", "--memory", "128M", "--cmdline", "quiet a=b",
-            "--weight", "200", "--cap", "50", "--node", "host1")
+            "--weight", "200", "--cap", "50", "--tsc-khz", "2500000", "--node", "host1")
     vm = cli.json("vm", "show", "web1")
-    equal((vm["vcpus"], vm["memory_mib"], vm["cmdline"], vm["weight"], vm["cap_percent"], vm["node_name"]),
-          (2, 128, "quiet a=b", 200, 50, "host1"), "as asked for")
+    equal((vm["vcpus"], vm["memory_mib"], vm["cmdline"], vm["weight"], vm["cap_percent"], vm["tsc_khz"],
+           vm["node_name"]), (2, 128, "quiet a=b", 200, 50, 2500000, "host1"), "as asked for")
+    check(re.search(r"^TSC, kHz +2500000$", cli.out("vm", "show", "web1"), re.MULTILINE), cli.out("vm", "show", "web1"))
+    cli.run("vm", "create", "web2", "--kernel", "k", "--tsc-khz", "99999", status=REFUSED)
     cli.run("vm", "create", "web1", "--kernel", "k", status=REFUSED)
     cli.run("vm", "create", "web2", "--kernel", "k", "--no-start", "--memory", "64")
     equal(cli.json("vm", "show", "web2")["desired_state"], "stopped", "--no-start")
+    equal(cli.json("vm", "show", "web2")["tsc_khz"], None, "without --tsc-khz")
     cli.run("vm", "rm", "web2")
     cli.run("vm", "create", "huge", "--kernel", "k", "--memory", "1T", status=REFUSED)
     for verb, desired in (("pause", "paused"), ("resume", "running"), ("stop", "stopped"), ("start", "running")):

@@ -159,7 +159,9 @@ def vms_are_checked_before_they_are_made(c):
             ({"memory_mib": 129}, 422, "invalid_field", "memory_mib"), ({"memory_mib": 902}, 409, "no_capacity", "memory_mib"),
             ({"kernel": "i"}, 422, "invalid_field", "kernel"), ({"initrd": "none"}, 404, "image_not_found", "initrd"),
             ({"node": "nowhere"}, 404, "node_not_found", "node"), ({"cmdline": "a\nb"}, 422, "invalid_field", "cmdline"),
-            ({"cmdline": "x" * 2048}, 422, "invalid_field", "cmdline"), ({"name": ""}, 422, "invalid_field", "name")]:
+            ({"cmdline": "x" * 2048}, 422, "invalid_field", "cmdline"), ({"tsc_khz": 99999}, 422, "invalid_field", "tsc_khz"),
+            ({"tsc_khz": 10000001}, 422, "invalid_field", "tsc_khz"), ({"tsc_khz": "fast"}, 422, "invalid_field", "tsc_khz"),
+             ({"name": ""}, 422, "invalid_field", "name")]:
         reply = c.call("POST", "/v1/vms", {"name": "v", "kernel": "k", **body})
         equal((reply.status, reply.code, reply.json["error"].get("field")), (status, code, field), str(body))
     equal(c.ok("GET", "/v1/vms")["items"], [])
@@ -169,6 +171,16 @@ def vms_are_checked_before_they_are_made(c):
     c.vm("w", memory_mib=300)
     c.ok("DELETE", "/v1/vms/v", status=204)
     c.vm("v", memory_mib=600)
+
+
+@test
+def a_tsc_rate_is_in_the_document_where_one_was_asked_for(c):
+    node = ready_node(c)
+    c.image("k")
+    equal((c.vm("v")["tsc_khz"], c.vm("w", tsc_khz=2500000)["tsc_khz"]), (None, 2500000), "as shown")
+    desired = {vm["name"]: vm for vm in node.call("GET", "/desired").json["vms"]}
+    check("tsc_khz" not in desired["v"], desired["v"])
+    equal(desired["w"]["tsc_khz"], 2500000, "desired")
 
 
 @test

@@ -64,6 +64,9 @@ const struct option_row option_rows[OPTIONS] = {
 	[OPT_STATE] = {"state", "STATE", "running paused stopped crashed failed",
 		       "wait for this (default running)"},
 	[OPT_TIMEOUT] = {"timeout", "TIME", NULL, "give up after so long: 90s, 15m; exit status 5"},
+	[OPT_TSC_KHZ] = {"tsc-khz", "KHZ", NULL,
+			 "the rate of its TSC, on every node; refused where that cannot be had "
+			 "(default: the node's)"},
 	[OPT_UNTIL] = {"until", "REGEX", NULL,
 		       "end when the output matches this extended regular expression"},
 	[OPT_UPDATE_KEY] = {"update-key", "KEY", "file",

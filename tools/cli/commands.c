@@ -82,7 +82,8 @@ const struct command commands[] = {
 
 	{"vm", "create", "NAME", NULL, 1, 1,
 	 OPT(KERNEL) | OPT(INITRD) | OPT(CMDLINE) | OPT(VCPUS) | OPT(MEMORY) | OPT(NODE) |
-		 OPT(NETWORK) | OPT(WEIGHT) | OPT(CAP) | OPT(NO_START) | OPT(WAIT) | OPT(TIMEOUT),
+		 OPT(NETWORK) | OPT(WEIGHT) | OPT(CAP) | OPT(TSC_KHZ) | OPT(NO_START) | OPT(WAIT) |
+		 OPT(TIMEOUT),
 	 OPT(KERNEL), "create a VM, and start it", NULL, vm_create},
 	{"vm", "ls", NULL, NULL, 0, 0, OPT(NODE) | LS, 0, "list VMs", NULL, vm_ls},
 	{"vm", "show", "VM", "vm", 1, 1, 0, 0, "show all that is known of a VM", NULL, vm_show},

@@ -38,6 +38,7 @@ static const struct column fields[] = {
 	{"memory", "memory_mib", COLUMN_MIB},
 	{"weight", "weight", COLUMN_COUNT},
 	{"cap, % of a CPU for each vCPU", "cap_percent", COLUMN_COUNT},
+	{"TSC, kHz", "tsc_khz", COLUMN_COUNT},
 	{"kernel", "kernel_name", COLUMN_TEXT},
 	{"initrd", "initrd_name", COLUMN_TEXT},
 	{"command line", "cmdline", COLUMN_TEXT},
@@ -113,6 +114,7 @@ void vm_create(const struct args *args)
 	add_number(body, args, OPT_MEMORY, "memory_mib");
 	add_number(body, args, OPT_WEIGHT, "weight");
 	add_number(body, args, OPT_CAP, "cap_percent");
+	add_number(body, args, OPT_TSC_KHZ, "tsc_khz");
 	if (args->values[OPT_NO_START])
 		yyjson_mut_obj_add_bool(body, root, "start", false);
 	doc = api_call("POST", "/v1/vms", body);

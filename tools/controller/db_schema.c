@@ -105,7 +105,10 @@ static const char step_2[] =
 	"ALTER TABLE nodes ADD COLUMN release_attempt INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX nodes_release ON nodes(release) WHERE release IS NOT NULL;";
 
-static const char *const steps[] = {step_1, step_2};
+/* VMs whose TSC has a rate of its own; 0: the node's. */
+static const char step_3[] = "ALTER TABLE vms ADD COLUMN tsc_khz INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const steps[] = {step_1, step_2, step_3};
 
 #define NR_STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -53,6 +53,7 @@ static void read_vm(sqlite3_stmt *q, struct desired_vm *vm)
 	vm->nr_nics = 1;
 	db_text(q, 12, vm->nics[0].mac, sizeof(vm->nics[0].mac));
 	db_text(q, 13, vm->nics[0].network, sizeof(vm->nics[0].network));
+	vm->tsc_khz = (uint32_t)sqlite3_column_int64(q, 14);
 }
 
 static void read_vms(struct billetd *d, const char *node, struct proto_list *list)
@@ -61,7 +62,8 @@ static void read_vms(struct billetd *d, const char *node, struct proto_list *lis
 		&d->db,
 		"SELECT v.id, v.name, v.desired, v.restart, v.epoch, v.vcpus, v.memory_mib, "
 		"v.weight,"
-		" v.cap_percent, k.sha256, i.sha256, v.cmdline, v.mac, v.network FROM vms v"
+		" v.cap_percent, k.sha256, i.sha256, v.cmdline, v.mac, v.network, v.tsc_khz"
+		" FROM vms v"
 		" JOIN images k ON k.id = v.kernel LEFT JOIN images i ON i.id = v.initrd"
 		" WHERE v.node = ? AND v.deleted_ms IS NULL ORDER BY v.seq LIMIT ?",
 		"ti", node, (int64_t)list->cap);

@@ -40,7 +40,8 @@ bool vm_find(struct call *c, char id[static UUID_TEXT_MAX], char node[static ID_
 	"v.vcpus, v.memory_mib,"                                                                   \
 	" v.weight, v.cap_percent, v.kernel, k.name, v.initrd, i.name, v.cmdline, v.mac, "         \
 	"v.network, v.restart,"                                                                    \
-	" v.epoch, v.created_ms, n.last_seen_ms FROM vms v JOIN nodes n ON n.id = v.node"          \
+	" v.epoch, v.created_ms, n.last_seen_ms, v.tsc_khz FROM vms v JOIN nodes n ON n.id = "     \
+	"v.node"                                                                                   \
 	" LEFT JOIN images k ON k.id = v.kernel LEFT JOIN images i ON i.id = v.initrd"             \
 	" WHERE v.deleted_ms IS NULL AND "
 
@@ -68,6 +69,10 @@ static void write_vm(struct billetd *d, sqlite3_stmt *q, struct json_out *o)
 	json_out_uint(o, "memory_mib", (uint64_t)sqlite3_column_int64(q, 10));
 	json_out_uint(o, "weight", (uint64_t)sqlite3_column_int64(q, 11));
 	json_out_uint(o, "cap_percent", (uint64_t)sqlite3_column_int64(q, 12));
+	if (sqlite3_column_int64(q, 24))
+		json_out_uint(o, "tsc_khz", (uint64_t)sqlite3_column_int64(q, 24));
+	else
+		json_out_null(o, "tsc_khz");
 	json_out_string(o, "kernel", db_text_or_null(q, 13));
 	json_out_string(o, "kernel_name", db_text_or_null(q, 14));
 	json_out_string(o, "initrd", db_text_or_null(q, 15));

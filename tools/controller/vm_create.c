@@ -18,7 +18,7 @@ struct vm_wish {
 	char name[NAME_TEXT_MAX], kernel[NAME_TEXT_MAX], initrd[NAME_TEXT_MAX], node[NAME_TEXT_MAX];
 	char network[NAME_TEXT_MAX];
 	char cmdline[PROTO_CMDLINE_MAX];
-	uint32_t vcpus, memory_mib, weight, cap_percent;
+	uint32_t vcpus, memory_mib, weight, cap_percent, tsc_khz;
 	bool start;
 };
 
@@ -33,6 +33,7 @@ static const struct field vm_wish_fields[] = {
 	FIELD_STRING(struct vm_wish, network, FORM_NAME, FIELD_OPTIONAL),
 	FIELD_UINT(struct vm_wish, weight, 1, PROTO_WEIGHT_MAX, FIELD_OPTIONAL),
 	FIELD_UINT(struct vm_wish, cap_percent, 0, 100, FIELD_OPTIONAL),
+	FIELD_UINT(struct vm_wish, tsc_khz, PROTO_TSC_KHZ_MIN, PROTO_TSC_KHZ_MAX, FIELD_OPTIONAL),
 	FIELD_STRING(struct vm_wish, node, FORM_WORD, FIELD_OPTIONAL),
 	FIELD_BOOL(struct vm_wish, start, FIELD_OPTIONAL),
 };
@@ -185,11 +186,11 @@ bool vm_create(struct call *c, char id[static UUID_TEXT_MAX])
 	choose_mac(&c->d->db, mac);
 	db_run(&c->d->db,
 	       "INSERT INTO vms(id, name, node, desired, vcpus, memory_mib, weight, cap_percent, "
-	       "kernel, initrd, cmdline,"
-	       " network, mac, created_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	       "ttttiiiitettti", id, w.name, node, w.start ? "running" : "stopped",
+	       "tsc_khz, kernel, initrd, cmdline,"
+	       " network, mac, created_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	       "ttttiiiiitettti", id, w.name, node, w.start ? "running" : "stopped",
 	       (int64_t)w.vcpus, (int64_t)w.memory_mib, (int64_t)w.weight, (int64_t)w.cap_percent,
-	       w.kernel, w.initrd, w.cmdline, w.network, mac, now_ms());
+	       (int64_t)w.tsc_khz, w.kernel, w.initrd, w.cmdline, w.network, mac, now_ms());
 	audit_add(c->d, EVENT_INFO, "vm_created", c->actor, node, id,
 		  "VM '%s' created: %u vCPU, %u MiB", w.name, w.vcpus, w.memory_mib);
 	desired_touch(c->d, node);

@@ -81,6 +81,21 @@ static void applies_its_schema_once_and_refuses_a_newer_one(void **state)
 	assert_false(db_schema_migrate(db.handle));
 }
 
+static void adds_the_tsc_rate_to_vms_of_before(void **state)
+{
+	static const char before[] =
+		"ALTER TABLE vms DROP COLUMN tsc_khz; PRAGMA user_version = 2; "
+		"PRAGMA foreign_keys = OFF; "
+		"INSERT INTO vms(id, name, node, desired, vcpus, memory_mib, weight, cap_percent, "
+		"kernel, cmdline, network, mac, created_ms) "
+		"VALUES('i', 'v', 'n', 'running', 1, 256, 100, 0, 'k', '', 'default', 'm', 1)";
+
+	(void)state;
+	assert_int_equal(sqlite3_exec(db.handle, before, NULL, NULL, NULL), SQLITE_OK);
+	assert_true(db_schema_migrate(db.handle));
+	assert_int_equal(db_number(&db, 7, "SELECT tsc_khz FROM vms WHERE id = 'i'", ""), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +105,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(says_whether_rows_changed, open_db, close_db),
 		cmocka_unit_test_setup_teardown(applies_its_schema_once_and_refuses_a_newer_one,
 						open_db, close_db),
+		cmocka_unit_test_setup_teardown(adds_the_tsc_rate_to_vms_of_before, open_db,
+						close_db),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

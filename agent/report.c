@@ -184,6 +184,7 @@ void report_node(const struct ctl_node_info *info, const char *hostname, struct 
 	COPY_TEXT(node->virt, info->virt);
 	snprintf(node->hostname, sizeof(node->hostname), "%s", hostname);
 	node->cpus = info->nr_cpus;
+	node->tsc_khz = info->tsc_khz;
 	node->memory_mib = info->mem_total / MIB;
 	node->guest_memory_mib = (info->mem_total - MIN(info->mem_kernel, info->mem_total)) / MIB;
 	node->free_memory_mib = info->mem_free / MIB;
@@ -193,4 +194,5 @@ void report_node(const struct ctl_node_info *info, const char *hostname, struct 
 	COPY_TEXT(node->machine, info->machine);
 	node->nr_mitigations = SPLIT_WORDS(info->mitigations, node->mitigations);
 	node->nr_cpu_features = SPLIT_WORDS(info->cpu_features, node->cpu_features);
+	node->nr_virt_features = SPLIT_WORDS(info->virt_features, node->virt_features);
 }

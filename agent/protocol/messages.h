@@ -101,13 +101,15 @@ struct node_info {
 	char cpu_model[64];
 	char virt[16]; /* "vmx", "svm" */
 	uint32_t cpus;
+	uint32_t tsc_khz; /* 0: not told */
 	uint64_t memory_mib, guest_memory_mib, free_memory_mib;
 	uint64_t uptime_ms;
-	uint32_t nr_nics, nr_disks, nr_mitigations, nr_cpu_features;
+	uint32_t nr_nics, nr_disks, nr_mitigations, nr_cpu_features, nr_virt_features;
 	struct node_nic nics[PROTO_NODE_NICS_MAX];
 	struct node_disk disks[PROTO_NODE_DISKS_MAX];
 	char mitigations[32][32];
 	char cpu_features[64][24];
+	char virt_features[32][24]; /* words as in the boot log: "ept-1g", "tsc-scaling" */
 	char firmware[64], machine[96];
 	bool watchdog_reset; /* its last reset was that of its hardware's watchdog */
 	bool has_update;

@@ -255,6 +255,26 @@ def an_unknown_kernel_format_is_one_line_at_the_node(s):
 
 
 @cleanly
+def a_tsc_rate_is_given_or_refused_with_both_rates(s):
+    """125 MHz is the rate of neither emulator's node; Bochs' can scale."""
+    node = s.site.node()
+    s.site.vm("web1", tsc_khz=125000)
+    if "tsc-scaling" in node["virt_features"]:
+        s.site.until_state("web1", "running")
+        console = s.site.console("web1")
+        console.until(r"^beat: begin, TSC 125000 kHz$")
+        console.until(r"^beat 3 late")
+    else:
+        vm = until("web1 fails", 60, lambda: (v := s.site.show("web1"))["state"] == "failed" and v)
+        check(re.search(rf"tsc_khz: 125000 asked for, node has {node['tsc_khz']} and cannot scale", vm["reason"]), vm)
+        lines = re.findall(r"^.*tsc_khz: .*$", s.site.serial(), re.MULTILINE)
+        equal(len(lines), 1, f"lines in the node's log: {lines}")
+    equal("tsc-scaling" in node["virt_features"], CLOCK_WAITS, "whether the emulator's CPU can")
+    s.site.controller.ok("DELETE", "/v1/vms/web1", status=204)
+    equal(free_pages(s), s.free, "MiB free as the node says")
+
+
+@cleanly
 def an_image_whose_hash_is_wrong_starts_no_guest(s):
     content = BEAT.read_bytes() + bytes(70000)
     image = s.site.controller.image("spoilt", content)

@@ -38,20 +38,13 @@ static const char *shown_state(struct billetd *d, sqlite3_stmt *q)
 
 static void write_unknown_info(struct json_out *o)
 {
-	static const char *const nulls[] = {"version",
-					    "hostname",
-					    "virt",
-					    "cpus",
-					    "cpu_model",
-					    "memory_mib",
-					    "guest_memory_mib",
-					    "free_memory_mib",
-					    "uptime_ms",
-					    "firmware",
-					    "machine",
-					    "watchdog_reset",
-					    "update"};
-	static const char *const lists[] = {"nics", "disks", "mitigations", "cpu_features"};
+	static const char *const nulls[] = {
+		"version",	   "hostname",	"virt",	      "cpus",
+		"cpu_model",	   "tsc_khz",	"memory_mib", "guest_memory_mib",
+		"free_memory_mib", "uptime_ms", "firmware",   "machine",
+		"watchdog_reset",  "update"};
+	static const char *const lists[] = {"nics", "disks", "mitigations", "cpu_features",
+					    "virt_features"};
 
 	for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
 		json_out_null(o, nulls[i]);

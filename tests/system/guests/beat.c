@@ -97,7 +97,9 @@ void guest_main(void)
 {
 	uint64_t beats = option("beats", 0), every = option("mute", 0) ? 50 : 1;
 
-	print("beat: begin\n");
+	print("beat: begin, TSC ");
+	print_number(tsc_khz());
+	print(" kHz\n");
 	tick = tsc_khz();
 	irq_hook = on_tick;
 	apic_enable(true);

@@ -50,6 +50,8 @@ static void describes_the_node(void **state)
 {
 	struct ctl_node_info info = {.version = "0.1",
 				     .virt = "vmx",
+				     .virt_features = "ept tsc-scaling",
+				     .tsc_khz = 2500000,
 				     .nr_cpus = 2,
 				     .mem_total = 1024 * MIB,
 				     .mem_kernel = 24 * MIB,
@@ -77,6 +79,9 @@ static void describes_the_node(void **state)
 	assert_string_equal(node.mitigations[1], "l1d-flush");
 	assert_int_equal(node.nr_cpu_features, 3);
 	assert_string_equal(node.cpu_features[2], "avx2");
+	assert_int_equal(node.nr_virt_features, 2);
+	assert_string_equal(node.virt_features[1], "tsc-scaling");
+	assert_int_equal(node.tsc_khz, 2500000);
 	assert_string_equal(node.firmware, "UEFI");
 	assert_true(node.watchdog_reset);
 	assert_int_equal(strlen(node.machine), sizeof(node.machine) - 1);

@@ -199,6 +199,12 @@ static bool needs_ept_ok(const struct check *c, uint64_t val)
 	       !(c->cpu2 & (CPU2_UNRESTRICTED | CPU2_PML | CPU2_EPT_MODE_BASED));
 }
 
+/* Asked of the control, as a CPU without it has no such field. */
+static bool multiplier_ok(const struct check *c, uint64_t val)
+{
+	return !(val & CPU2_TSC_SCALING) || check_get(c, VMCS_TSC_MULTIPLIER) != 0;
+}
+
 /* Secondary controls are read only where they are on: a CPU without them has no such field. */
 static const struct check_rule execution_rules[] = {
 	RULE(PIN_BASED, pin_ok, "a bit is not as the capability MSR demands"),
@@ -220,6 +226,7 @@ static const struct check_rule secondary_rules[] = {
 	RULE(CPU_BASED2, apic_without_shadow_ok, "APIC virtualisation without a TPR shadow"),
 	RULE(CPU_BASED2, x2apic_mode_ok, "x2APIC mode and APIC accesses exclude each other"),
 	RULE(CPU_BASED2, needs_ept_ok, "a control that needs EPT, without it"),
+	RULE(CPU_BASED2, multiplier_ok, "TSC scaling by a multiplier of zero"),
 	RULE(PIN_BASED, interrupt_delivery_ok,
 	     "interrupt delivery without external-interrupt exiting"),
 	RULE(APIC_ACCESS_ADDR, apic_access_ok, "not the address of a page"),

@@ -266,6 +266,7 @@ static const struct row rows[] = {
 	{none, VMCS_EPT_POINTER, BIT(7), "EPT_POINTER"},
 	{none, VMCS_EPT_POINTER, BEYOND, "EPT_POINTER"},
 	{none, VMCS_CPU_BASED2, CPU2_EPT, "needs EPT"},
+	{none, VMCS_CPU_BASED2, CPU2_TSC_SCALING, "multiplier of zero"},
 	{none, VMCS_EXIT_CONTROLS, BIT(31), "EXIT_CONTROLS"},
 	{none, VMCS_EXIT_CONTROLS, EXIT_CTL_SAVE_TIMER, "preemption timer"},
 	{none, VMCS_ENTRY_CONTROLS, BIT(31), "ENTRY_CONTROLS"},
@@ -490,6 +491,10 @@ static void finds_rules_between_two_fields(void **state)
 	assert_null(check());
 	vmcs[VMCS_TPR_THRESHOLD] = 0x10;
 	assert_non_null(strstr(check(), "TPR_THRESHOLD"));
+	make();
+	vmcs[VMCS_CPU_BASED2] |= CPU2_TSC_SCALING;
+	vmcs[VMCS_TSC_MULTIPLIER] = 1;
+	assert_null(check());
 	make();
 	vmcs[VMCS_GUEST_RFLAGS] |= BIT(17);
 	vmcs[VMCS_GUEST_RIP] = 0;

@@ -226,9 +226,6 @@ struct virt_ops {
 	void (*tpr_threshold)(struct vcpu *vcpu,
 			      uint8_t threshold); /* no apicv: exit when TPR falls below */
 
-	/* Ticks added to the host's scaled TSC; the same for every vCPU of a VM. */
-	void (*tsc_offset)(struct vcpu *vcpu, uint64_t offset);
-
 	void (*dump)(struct vcpu *vcpu); /* the vendor's words to the log, for a crash */
 };
 

@@ -500,6 +500,5 @@ const struct virt_ops svm_ops = {
 	.apic_mode = svm_apic_mode,
 	.apicv_post = svm_apicv_post,
 	.tpr_threshold = svm_tpr_threshold,
-	.tsc_offset = svm_tsc_offset,
 	.dump = svm_dump,
 };

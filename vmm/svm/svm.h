@@ -90,7 +90,6 @@ void svm_vcpu_destroy(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu);
 void svm_vcpu_load(struct vcpu *vcpu);
 void svm_vcpu_put(struct vcpu *vcpu);
-void svm_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 /* The guest's translations are forgotten at the next entry. */
 void svm_flush(struct vmcb *vmcb);
 /* An ASID of this CPU, for the entry that follows at once. */

@@ -181,9 +181,3 @@ void svm_vcpu_put(struct vcpu *vcpu)
 	svm->tsc_aux = rdmsr(MSR_TSC_AUX);
 	dr_save(svm->dr);
 }
-
-void svm_tsc_offset(struct vcpu *vcpu, uint64_t offset)
-{
-	vmcb_of(vcpu)->control.tsc_offset = offset;
-	vmcb_of(vcpu)->control.clean &= ~CLEAN_I;
-}

@@ -397,6 +397,5 @@ const struct virt_ops vmx_ops = {
 	.apicv_eoi_exits = vmx_apicv_eoi_exits,
 	.apic_mode = vmx_apic_mode,
 	.tpr_threshold = vmx_tpr_threshold,
-	.tsc_offset = vmx_tsc_offset,
 	.dump = vmx_dump,
 };

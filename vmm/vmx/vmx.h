@@ -74,7 +74,6 @@ void vmx_vcpu_reset(struct vcpu *vcpu);
 void vmx_vcpu_load(struct vcpu *vcpu);
 void vmx_vcpu_put(struct vcpu *vcpu);
 void vmx_apic_mode(struct vcpu *vcpu, bool is_enabled, bool is_x2apic);
-void vmx_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 
 /*
  * vmx_backstop - wind up the loaded vCPU's preemption timer, which counts on over exits and entries

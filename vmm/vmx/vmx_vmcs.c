@@ -404,9 +404,3 @@ void vmx_apic_mode(struct vcpu *vcpu, bool is_enabled, bool is_x2apic)
 	vmwrite(VMCS_CPU_BASED2, vmx->cpu2);
 	pass_x2apic(vmx, is_enabled && is_x2apic);
 }
-
-void vmx_tsc_offset(struct vcpu *vcpu, uint64_t offset)
-{
-	(void)vcpu;
-	vmwrite(VMCS_TSC_OFFSET, offset);
-}

@@ -13,6 +13,7 @@
 #include "drivers/nvme.h"
 #include "drivers/virtio_blk_hw.h"
 #include "drivers/virtio_net_hw.h"
+#include "drivers/xhci.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/log.h"
 #include "kernel/watchdog.h"
@@ -23,7 +24,7 @@
 
 static const struct pci_driver *const drivers[] = {
 	&e1000_driver, &e1000e_driver, &e1000e_pch_driver, &igb_driver,	       &ahci_driver,
-	&ata_driver,   &nvme_driver,   &virtio_blk_driver, &virtio_net_driver,
+	&ata_driver,   &nvme_driver,   &virtio_blk_driver, &virtio_net_driver, &xhci_driver,
 };
 
 static bool knows_ids(const struct pci_driver *driver, const struct pci_device *dev)
@@ -62,7 +63,7 @@ static const char *kind_of(const struct pci_device *dev)
 	case PCI_CLASS_NETWORK:
 		return "network device";
 	default:
-		return NULL;
+		return dev->class_code >> 8 == CLASS_USB ? "USB controller" : NULL;
 	}
 }
 
@@ -77,7 +78,7 @@ static void silence(const struct pci_device *dev)
 
 	if (dev->header_type != 0 || dev->class_code >> 16 == CLASS_BRIDGE)
 		return;
-	if (kind_of(dev) || dev->class_code >> 8 == CLASS_USB)
+	if (kind_of(dev))
 		clear = PCI_COMMAND_MASTER;
 	pci_command(&pci_machine, dev, PCI_COMMAND_INTX_DISABLE, clear);
 }

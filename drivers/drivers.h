@@ -8,6 +8,7 @@
 
 #define PCI_CLASS_STORAGE 0x01u
 #define PCI_CLASS_NETWORK 0x02u
+#define PCI_CLASS_SERIAL  0x0cu /* buses like USB */
 
 struct pci_match {
 	uint16_t vendor, device;
@@ -20,7 +21,7 @@ struct pci_class_match {
 
 struct pci_driver {
 	const char *name;
-	uint8_t base_class;  /* what its devices are for: PCI_CLASS_STORAGE, PCI_CLASS_NETWORK */
+	uint8_t base_class;  /* what its devices are for: PCI_CLASS_STORAGE … */
 	const char *devices; /* for people: "Intel 82540EM, 82545EM" */
 	const struct pci_match *matches;
 	uint32_t nr_matches;

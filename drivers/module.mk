@@ -32,9 +32,9 @@ kernel-y += drivers/virtio_blk.c drivers/virtio_blk_hw.c drivers/virtio_net_ring
 pure-y   += drivers/virtio_queue.c drivers/virtio_caps.c drivers/virtio_blk.c drivers/virtio_net_rings.c
 kernel-y += drivers/nvme_queue.c drivers/nvme_identify.c drivers/nvme_io_hw.c drivers/nvme_hw.c drivers/nvme_probe_hw.c
 pure-y   += drivers/nvme_queue.c drivers/nvme_identify.c
-usb-pure := drivers/scsi.c drivers/usb_bot.c drivers/usb_desc.c drivers/usb_disk.c drivers/usb_enum.c drivers/usb_stick.c \
-            drivers/xhci_caps.c drivers/xhci_context.c drivers/xhci_ring.c
-kernel-y += $(usb-pure)
+usb-pure := drivers/scsi.c drivers/usb_bot.c drivers/usb_desc.c drivers/usb_disk.c drivers/usb_enum.c \
+            drivers/usb_stick.c drivers/xhci_caps.c drivers/xhci_context.c drivers/xhci_ring.c
+kernel-y += $(usb-pure) drivers/xhci_block_hw.c drivers/xhci_hw.c drivers/xhci_port_hw.c drivers/xhci_step_hw.c
 pure-y   += $(usb-pure)
 kernel-y += drivers/wdat.c drivers/tco.c drivers/watchdogs_hw.c
 pure-y   += drivers/wdat.c drivers/tco.c

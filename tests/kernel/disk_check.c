@@ -47,6 +47,7 @@
 #define READ_BYTES	  4096u
 #define SLOT_CONTROL	  0x18u
 #define SLOT_OFF	  0x0700u
+#define USB_CONTROLLER	  0x0c03u
 
 enum mode { MODE_WRITE, MODE_VERIFY, MODE_ERRORS, MODE_PULL, MODE_READS };
 
@@ -550,7 +551,8 @@ static void go_deaf(void)
 	for (uint32_t i = 0; i < pci_count(); i++) {
 		const struct pci_device *dev = pci_at(i);
 
-		if (dev->class_code >> 16 == PCI_CLASS_STORAGE)
+		if (dev->class_code >> 16 == PCI_CLASS_STORAGE ||
+		    dev->class_code >> 8 == USB_CONTROLLER)
 			deaf_begin(dev);
 	}
 	drop_isa(14);
@@ -566,6 +568,7 @@ static bool make_disk(struct block_dev *dev)
 
 	if (!disk)
 		return false;
+	block_hold(dev); /* it may be gone before we have said so */
 	disk->dev = dev;
 	disk->span = MIN(span, dev->nr_sectors);
 	for (uint32_t i = 0; i < LANES; i++) {

@@ -34,6 +34,7 @@ PATTERN, MASK = 0x9e3779b97f4a7c15, (1 << 64) - 1
 KINDS = {
     "nvme": (r"nvme0n1", ["-device", "nvme,serial=nvme-1,drive={disk}{at}"], True),
     "ahci": (r"ahci0p0", ["-device", "ich9-ahci,id=hba{at}", "-device", "ide-hd,drive={disk},bus=hba.0"], True),
+    "usb": (r"usb0d0", ["-device", "qemu-xhci,id=xhci{at}", "-device", "usb-storage,drive={disk},bus=xhci.0"], True),
     "virtio-blk": (r"vblk0", ["-device", "virtio-blk-pci,serial=vblk-1,drive={disk}{at}"], True),
     "ide": (r"ata0m", ["-device", "ide-hd,drive={disk},bus=ide.0,unit=0"], False),
     "ide, second": (r"ata0s", ["-device", "ide-hd,drive={disk},bus=ide.0,unit=1"], False),
@@ -203,7 +204,7 @@ def keeps_what_is_written(disks):
     extra = [a for kind in disks.kinds for a in disks.plain(kind)]
     text = run(f"disk-count={len(disks.kinds)} disk-seed=7", extra)
     for kind in disks.kinds:
-        expect(text, kind, **CLEAN, reads=some, writes=some, discards=some)
+        expect(text, kind, **CLEAN, reads=some, writes=some, discards=0 if kind == "usb" else some)
     # What QEMU's disk says of itself by SMART.
     check(re.search(r"disk_check: ahci0p0: health: good, 31 degrees$", text, re.MULTILINE), "ahci: no health")
     disks.check_images(7)
@@ -231,20 +232,26 @@ def fails_where_the_disk_does(disks):
         expect(text, kind, failed=2, wrong=1, gone=0)
 
 
-def finds_what_ended_without_an_interrupt(disks):
-    extra = [a for kind in disks.kinds for a in disks.plain(kind)]
-    text = run("disk-deaf=1 disk-seed=4 disk-span=128 disk-lanes=4", extra)
-    for kind in disks.kinds:
-        expect(text, kind, **{**CLEAN, "lost": some})
-        check(f"{KINDS[kind][0]}: finished without an interrupt" in text, f"{kind}: nothing was said")
-    disks.check_images(4, 128)
-
-
 def beside_each_other(fn, items):
     """fn of each, in a machine of its own: they mostly wait."""
     with concurrent.futures.ThreadPoolExecutor(len(items)) as pool:
         for done in [pool.submit(fn, item) for item in items]:
             done.result()
+
+
+def finds_what_ended_without_an_interrupt(disks):
+    """A stick, which has one request after the other, and little time here, has a machine of its own."""
+    def try_some(kinds, words, span_kib):
+        extra = [a for kind in kinds for a in disks.plain(kind)]
+        text = run(f"disk-deaf=1 disk-seed=4 disk-span={span_kib} {words}", extra)
+        for kind in kinds:
+            expect(text, kind, **{**CLEAN, "lost": some})
+            check(f"{KINDS[kind][0]}: finished without an interrupt" in text, f"{kind}: nothing was said")
+            check_pattern(kind, disks.images[kind], 4, span_kib)
+
+    beside_each_other(lambda how: try_some(*how), [
+        ([kind for kind in disks.kinds if kind != "usb"], "disk-lanes=4", 128),
+        (["usb"], "disk-lanes=1 disk-check=errors", 16)])
 
 
 def resets_what_does_not_answer(disks):
@@ -268,14 +275,15 @@ def resets_what_does_not_answer(disks):
 
 
 def gives_up_what_never_answers_in_time(disks):
-    """Two reads from a disk that takes longer than it may, each time."""
+    """Two reads from a disk that takes longer than it may, each time. A stick has one after the other, and would
+    take twice as long as all else here; resets_what_does_not_answer has its way to a reset."""
     def try_one(kind):
         extra = ["-blockdev", f"driver=null-co,size=16777216,read-zeroes=on,latency-ns=6500000000,node-name={node(kind)}-disk",
                  *disks.devices(kind)]
         text = run("disk-check=verify disk-span=1 disk-lanes=2", extra)
         expect(text, kind, failed=2, errors=2, wrong=0, gone=0, resets=some, retries=some)
 
-    beside_each_other(try_one, disks.kinds)
+    beside_each_other(try_one, [kind for kind in disks.kinds if kind != "usb"])
 
 
 def survives_disks_that_are_pulled_out(disks):
@@ -299,7 +307,7 @@ def survives_disks_that_are_pulled_out(disks):
 
 def has_sectors_of_4096_bytes(disks):
     size = ",logical_block_size=4096,physical_block_size=4096"
-    kinds = [kind for kind in disks.kinds if kind in ("nvme", "virtio-blk")]  # QEMU's ide-hd has 512 only
+    kinds = [kind for kind in disks.kinds if kind in ("nvme", "usb", "virtio-blk")]  # QEMU's ide-hd has 512 only
     extra = [a for kind in kinds for a in disks.plain(kind, options=size)]
     text = run("disk-seed=6", extra)
     for kind in kinds:
@@ -314,6 +322,27 @@ def works_by_line_interrupts(disks):
     for kind in disks.kinds:
         expect(text, kind, **CLEAN, reads=some, writes=some)
     disks.check_images(8, 2048)
+
+
+def works_in_every_port(disks):
+    """Of USB 2 and of USB 3, of two controllers, one of them by MSI, beside what is no disk."""
+    for board, irqs, controller, speed in (("q35", "msix", "qemu-xhci,id=xhci,p2=4,p3=1", "480 Mbit/s"),
+                                           ("pc", "msi", "nec-usb-xhci,id=xhci,p2=4,p3=4", "5 Gbit/s or more")):
+        port = 3 if board == "q35" else 2
+        others = [word for name in ("usb-kbd", "usb-hub") for word in ("-device", name)] if board == "q35" else [
+            "-device", "usb-bot,id=bot", "-blockdev", "driver=null-co,size=1048576,node-name=cd",
+            "-device", "scsi-cd,bus=bot.0,drive=cd,lun=0"]
+        extra = [*disks.file("usb"), "-blockdev", "driver=raw,file=usb-file,node-name=usb-disk", "-device", controller,
+                 *others, "-device", f"usb-storage,drive=usb-disk,bus=xhci.0,port={port}"]
+        text = run(f"irqs={irqs} disk-count=1 disk-seed=10 disk-span=1024", extra, board=board)
+        check(re.search(rf"usb: .*sectors of 512 bytes, {speed}$", text, re.MULTILINE), f"not of {speed}:\n{text}")
+        names = [f"usb0d{n}" for n in range(4) if f"disk_check: usb0d{n}: usb " in text]
+        check(len(names) == 1, f"disks: {names}")
+        expect(text.replace(names[0], "usb0d0"), "usb", **CLEAN, reads=some, writes=some)
+        check_pattern("usb", disks.images["usb"], 10, 1024)
+        left = ("a keyboard, mouse or the like, .*", "a hub, .*") if board == "q35" else ("a CD drive .*",)
+        for what in left:
+            check(re.search(rf"usb: 00:\S+ port \d+: {what}: left alone", text), f"{what} is not named")
 
 
 def works_in_bochs_beside_the_cd_drive(disks):
@@ -337,6 +366,7 @@ CASES = {
     "qemu: may be pulled out": survives_disks_that_are_pulled_out,
     "qemu: may have sectors of 4096 bytes": has_sectors_of_4096_bytes,
     "qemu: work by line interrupts": works_by_line_interrupts,
+    "qemu: are sticks in ports of any speed": works_in_every_port,
     "bochs: IDE beside the CD drive": works_in_bochs_beside_the_cd_drive,
 }
 

@@ -82,6 +82,16 @@ class Rack:
                          serial=serial, **({"addr": place} if place else {}), **options)
         return name, image
 
+    def add_stick(self, serial, port):
+        self.nr += 1
+        name, image = f"card{self.nr}", self.folder / f"{self.nr}.img"
+        with open(image, "wb") as out:
+            out.truncate(DISK_MIB << 20)
+        self.machine.qmp("blockdev-add", driver="file", filename=str(image), **{"node-name": f"{name}-disk"})
+        self.machine.qmp("device_add", driver="usb-storage", id=name, bus="usb.0", port=str(port), serial=serial,
+                         drive=f"{name}-disk")
+        return name, image
+
     def add_nic(self, driver, slot, **options):
         self.nr += 1
         name = f"card{self.nr}"
@@ -160,6 +170,28 @@ def pull_a_disk(rack):
     rack.wait_deleted(nvme)
     rack.ended(number, since)
     rack.check_image(image)
+
+
+def change_sticks(rack):
+    """In a port of USB 3, and in one of USB 2; QEMU asks nobody before it takes one out."""
+    left = []
+    for turn in range(3):
+        since = rack.now()
+        sticks = [rack.add_stick(f"usb-{turn}-{port}", port) for port in (1, 4)]
+        numbers = [rack.verified(f"usb-{turn}-{port}", since) for port in (1, 4)]
+        rack.press(*[name for name, _ in sticks])
+        for number, (_, image) in zip(numbers, sticks):
+            rack.ended(number, since)
+            rack.check_image(image)
+            image.unlink()
+        left.append(rack.resources())
+    check(len(set(left)) == 1, f"vectors, KiB and pages that are left: {left}")
+    rack.wait(r"usb: 00:\S+ port \d+: usb0d1: .*, 480 Mbit/s$", 0)
+    rack.wait(r"usb: 00:\S+ port \d+: usb0d0: .*, 5 Gbit/s or more$", 0)
+
+
+def with_usb(folder):
+    return Rack(folder, more=["-device", "qemu-xhci,id=usb,p2=4,p3=2"])
 
 
 def name_what_does_not_fit(rack):
@@ -286,6 +318,7 @@ def with_acpi(folder):
 CASES = {
     "cards are changed again and again under load, and nothing is lost": (change_again_and_again, Rack),
     "disks are pulled out with writes under way": (pull_a_disk, Rack),
+    "sticks are changed again and again under load": (change_sticks, with_usb),
     "a card that is too large is named and left off": (name_what_does_not_fit, Rack),
     "a card of several functions comes and goes": (take_a_card_of_several_functions, Rack),
     "a card whose driver cannot take it is left": (leave_a_card_whose_driver_cannot, Rack),

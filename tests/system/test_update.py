@@ -24,7 +24,8 @@ KERNEL = REPO / "build/kernel-tests/update_check.elf"
 TIMEOUT_S = 60
 ID = "00112233445566778899aabbccddeeff"
 DISKS = {"ide": ["ide-hd,drive=disk"], "ahci": ["ahci,id=ahci", "ide-hd,drive=disk,bus=ahci.0"],
-         "nvme": ["nvme,drive=disk,serial=billet"], "virtio": ["virtio-blk-pci,drive=disk"]}
+         "nvme": ["nvme,drive=disk,serial=billet"], "virtio": ["virtio-blk-pci,drive=disk"],
+         "usb": ["qemu-xhci", "usb-storage,drive=disk"]}
 CONFIG_AT = 0x2400000  # storage/boot_disk.h
 ENV_AT = CONFIG_AT + 0x200
 SLOT_AT = {"a": 0x2500000, "b": 0x4500000}

@@ -72,6 +72,25 @@ struct vcpu *run_loaded(void)
 	return run ? run->loaded : NULL;
 }
 
+static bool is_guests(const struct sched_entity *entity)
+{
+	return entity && !list_entry(entity, struct vcpu, sched)->vm->is_agent;
+}
+
+bool run_is_wanted(void)
+{
+	struct cpu_run *run = run_of(this_cpu());
+	const struct list *first = &run->queue.runnable;
+	bool is_wanted;
+
+	lock_take(&run->lock);
+	is_wanted = is_guests(run->queue.running);
+	for (const struct list *at = first->next; at != first && !is_wanted; at = at->next)
+		is_wanted = is_guests(list_entry(at, struct sched_entity, queued));
+	lock_release(&run->lock);
+	return is_wanted;
+}
+
 /* ---- from any CPU ---- */
 
 void run_attach(struct vcpu *vcpu)

@@ -43,6 +43,11 @@ void run_forget(struct vm *vm);
 /* run_serve_parks - answer other CPUs' run_park() while waiting for something oneself */
 void run_serve_parks(void);
 
+/* run_is_wanted - whether a guest, other than the agent, has this CPU or waits for it. Under no
+ * lock.
+ */
+bool run_is_wanted(void);
+
 /* The vCPU on this CPU, or NULL; for panics. */
 struct vcpu *run_loaded(void);
 

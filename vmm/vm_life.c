@@ -3,7 +3,7 @@
  * Changes of a VM's state, each with its vCPUs parked: see the drawing in vm.h.
  *
  * A VM that starts is RUNNING at once. Its vCPUs stay parked until its images are in its memory; a
- * timer brings them there a piece at a time, and the guests of its CPU run in between.
+ * timer brings them there a piece at a time, and the guests of its CPU, if any, run in between.
  */
 #include "vmm/vm_life.h"
 
@@ -19,9 +19,12 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm_memory.h"
 
-#define WHY_BYTES   96u
-#define LOAD_BYTES  (512 * KIB) /* some tens of microseconds' worth; then as long for the others */
-#define LOAD_TRY_NS 100000u
+#define WHY_BYTES 96u
+
+#define LOAD_BYTES	(512 * KIB) /* tens of microseconds' worth; then as long for the guests */
+#define LOAD_IDLE_BYTES (4 * MIB)   /* where none waits; less than a millisecond */
+#define LOAD_IDLE_NS	2000u	    /* for what came in meanwhile */
+#define LOAD_TRY_NS	100000u
 
 static void set_state(struct vm *vm, enum vm_state state, const char *reason)
 {
@@ -133,11 +136,13 @@ static void crash(struct vm *vm, const char *why)
 /* The next piece; behind the last one the vCPUs run, unless the VM was paused meanwhile. */
 static void load_some(struct vm *vm)
 {
-	uint64_t start = tsc_now();
-	enum hv_err err = boot_plan_step(&vm->plan, &vm->mem, LOAD_BYTES);
+	bool is_wanted = run_is_wanted();
+	uint64_t start_ns = time_now_ns();
+	enum hv_err err =
+		boot_plan_step(&vm->plan, &vm->mem, is_wanted ? LOAD_BYTES : LOAD_IDLE_BYTES);
 
 	if (err == HV_EAGAIN) {
-		timer_set(&vm->loader, tsc_now() + (tsc_now() - start));
+		timer_set_in(&vm->loader, is_wanted ? time_now_ns() - start_ns : LOAD_IDLE_NS);
 		return;
 	}
 	vm->is_loading = false;

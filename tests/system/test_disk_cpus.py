@@ -37,7 +37,8 @@ def check(condition, what):
 
 
 def results(folder, cmdline):
-    """What each disk said at the end: how many ended, how many of these at home, failed, were wrong; resets."""
+    """What each disk said at the end: how many ended, how many of these at home, failed, were wrong; resets, and how many
+    were late and found by a look, which any CPU may take."""
     extra = []
     for nr, (_, device, _) in enumerate(DISKS):
         image = folder / f"disk{nr}.img"
@@ -52,20 +53,22 @@ def results(folder, cmdline):
     found = {}
     for name, _, _ in DISKS:
         line = re.search(rf"disk_cpus: {name}: (\d+) ended, (\d+) where they began; (\d+) failed, (\d+) wrong; "
-                         r"(\d+) resets", text)
+                         r"(\d+) resets, (\d+) lost interrupts", text)
         check(line, f"{name}: said nothing in\n{text}")
         found[name] = tuple(map(int, line.groups()))
     return found
 
 
 def ends_where_it_began(folder):
-    for (name, _, has_queues), (ended, at_home, failed, wrong, resets) in zip(DISKS, results(folder, "").values()):
+    """But those that the host kept for more than a second, and that somebody looked after by then."""
+    for (name, _, has_queues), (ended, at_home, failed, wrong, resets, late) in zip(DISKS, results(folder, "").values()):
         check((ended, failed, wrong, resets) == (ENDED, 0, 0, 0), f"{name}: {(ended, failed, wrong, resets)}")
-        check(not has_queues or at_home == ended, f"{name}: {at_home} of {ended} ended where they began")
+        check(not has_queues or (at_home + late >= ended and at_home > ended // 2),
+              f"{name}: {at_home} of {ended} ended where they began, {late} were late")
 
 
 def shares_lines(folder):
-    for name, (ended, _, failed, wrong, resets) in results(folder, "irqs=intx").items():
+    for name, (ended, _, failed, wrong, resets, _) in results(folder, "irqs=intx").items():
         check((ended, failed, wrong, resets) == (ENDED, 0, 0, 0), f"{name}: {(ended, failed, wrong, resets)}")
 
 

@@ -55,21 +55,6 @@ enum hv_err gmem_write(const struct gmem *mem, uint64_t gpa, const void *src, ui
 	return HV_OK;
 }
 
-enum hv_err gmem_zero(const struct gmem *mem, uint64_t gpa, uint64_t len_bytes)
-{
-	uint64_t got;
-
-	if (!gmem_has(mem, gpa, len_bytes))
-		return HV_EINVAL;
-	for (; len_bytes; gpa += got, len_bytes -= got) {
-		uint8_t *to = gmem_map(mem, gpa, len_bytes, &got);
-
-		ASSERT(to);
-		memset(to, 0, got);
-	}
-	return HV_OK;
-}
-
 /* An aligned word never lies in two chunks; an odd address is refused, as it could. */
 static uint16_t *word_at(const struct gmem *mem, uint64_t gpa)
 {

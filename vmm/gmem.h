@@ -49,7 +49,6 @@ MUST_CHECK enum hv_err gmem_read(const struct gmem *mem, uint64_t gpa, void *dst
 				 uint64_t len_bytes);
 MUST_CHECK enum hv_err gmem_write(const struct gmem *mem, uint64_t gpa, const void *src,
 				  uint64_t len_bytes);
-MUST_CHECK enum hv_err gmem_zero(const struct gmem *mem, uint64_t gpa, uint64_t len_bytes);
 
 /* A 16-bit word that the other side changes or reads at the same time (virtqueue indices). */
 MUST_CHECK enum hv_err gmem_read_u16(const struct gmem *mem, uint64_t gpa,

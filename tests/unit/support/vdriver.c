@@ -30,13 +30,21 @@ static void set_word(struct vdriver_queue *q, uint64_t gpa, uint16_t val)
 
 /* ---- rings ---- */
 
+static void zero(const struct gmem *mem, uint64_t gpa, uint64_t end)
+{
+	static const uint8_t zeros[256];
+
+	for (; gpa < end; gpa += MIN(sizeof(zeros), end - gpa))
+		must(gmem_write(mem, gpa, zeros, MIN(sizeof(zeros), end - gpa)));
+}
+
 void vdriver_queue_init(struct vdriver_queue *q, const struct gmem *mem, uint16_t size,
 			uint64_t gpa)
 {
 	*q = (struct vdriver_queue){.mem = mem, .size = size, .desc_gpa = gpa};
 	q->avail_gpa = q->desc_gpa + 16ull * size;
 	q->used_gpa = ALIGN_UP(q->avail_gpa + 6 + 2ull * size, 4);
-	must(gmem_zero(mem, gpa, q->used_gpa + 6 + 8ull * size - gpa));
+	zero(mem, gpa, q->used_gpa + 6 + 8ull * size);
 }
 
 void vdriver_put_desc(struct vdriver_queue *q, uint64_t table_gpa, uint16_t at,

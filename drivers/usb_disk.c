@@ -205,9 +205,9 @@ static void take_refusal(struct usb_stick *stick)
 	default:
 		break;
 	}
-	if (stick->stage == USB_PROTECTION)
+	if (stick->stage == USB_PROTECTION) {
 		live(stick); /* and not protected */
-	else if (verdict == SCSI_GOOD) {
+	} else if (verdict == SCSI_GOOD) {
 		usb_disk_rows[stick->stage].take(stick, stick->bot.data_moved);
 	} else {
 		usb_stick_fail(stick);

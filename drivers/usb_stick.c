@@ -7,7 +7,6 @@
 
 #include "kernel/log.h"
 
-#define TRANSFER_NS  (5 * NSEC_PER_SEC)
 #define ATTEMPTS_MAX 3u
 
 static void ask(struct usb_stick *stick, enum usb_action action)
@@ -93,7 +92,6 @@ void usb_stick_drop(struct usb_stick *stick, enum usb_drop why)
 	if (stick->stage == USB_GONE)
 		return;
 	stick->req = NULL;
-	stick->bot.ns = TRANSFER_NS;
 	if (stick->was_live && why == USB_DROP_RETRY) {
 		stick->news |= USB_NEWS_RESETTING;
 		stick->news &= ~USB_NEWS_RESET_DONE;

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every kind of test ends with: one summary line, and the same counts in a file.
 
-build/results/KIND.txt holds "passed failed skipped"; `make test` sums those files. What was run on a
-node is also kept by engine, in build/results/engines-KIND.tsv; `results.py engines` makes one table
-of those files, prints it, and leaves it in build/results/engines.tsv.
+build/results/KIND.txt holds "passed failed skipped"; `make test` sums those files. What failed, and
+why, is in build/results/KIND.failed, which `results.py failed` prints: of a log of thousands of lines
+people see the end. What was run on a node is also kept by engine, in build/results/engines-KIND.tsv;
+`results.py engines` makes one table of those files, prints it, and leaves it in
+build/results/engines.tsv.
 """
 import os
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 ENGINES = {"bochs": "VT-x (Bochs)", "qemu": "AMD-V (QEMU)", "bochs-amd": "AMD-V (Bochs)"}
 WHOLE_NODES = "bochs", "qemu"  # those that can do what whole nodes with Linux guests want
 NONE = "\N{EN DASH}"  # the test means nothing on this engine
+WHY_HEAD, WHY_TAIL = 8, 16  # lines of an explanation that are kept: what was expected, and the end of a log
 
 
 def folder():
@@ -23,14 +26,26 @@ def folder():
 class Counts:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.failures = []  # (test, lines that say why)
 
     def add(self, passed, failed, skipped=0):
         self.passed += passed
         self.failed += failed
         self.skipped += skipped
 
+    def explain(self, test, why):
+        """Why a test, counted by add(), has failed: lines, without their marks."""
+        lines = [line for line in why if line.strip()]
+        left_out = len(lines) - WHY_HEAD - WHY_TAIL
+        if left_out > 1:
+            lines[WHY_HEAD:-WHY_TAIL] = [f"[{left_out} lines left out]"]
+        self.failures.append((test, lines))
+
     def write(self, kind):
         (folder() / f"{kind}.txt").write_text(f"{self.passed} {self.failed} {self.skipped}\n")
+        (folder() / f"{kind}.failed").write_text("".join(
+            f"not ok - {kind}: {test}\n" + "".join(f"    {line}\n" for line in lines)
+            for test, lines in self.failures))
 
     def finish(self, kind):
         """Print and write the counts; returns the exit status."""
@@ -86,7 +101,13 @@ def print_engines():
         table.print()
 
 
+def print_failed():
+    for path in sorted(folder().glob("*.failed")):
+        print(path.read_text(), end="")
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] != ["engines"]:
-        sys.exit("usage: results.py engines")
-    print_engines()
+    what = {"engines": print_engines, "failed": print_failed}.get(" ".join(sys.argv[1:]))
+    if not what:
+        sys.exit("usage: results.py engines|failed")
+    what()

@@ -458,6 +458,7 @@ def main():
         except Exception as error:  # a test that breaks is a test that failed
             counts.add(0, 1)
             text = str(error) if isinstance(error, AssertionError) else traceback.format_exc()
+            counts.explain(fn.__name__, text.splitlines())
             print(f"not ok - agent: {fn.__name__}", *("     " + line for line in text.splitlines()), sep="\n", flush=True)
         finally:
             bench.close()

@@ -68,12 +68,13 @@ class Operator:
 
 
 def another_version(elf, letter):
-    """The same program under another name: the version's last character is changed wherever it stands, into a letter that
-    no version ends in (a commit's hash may end in any digit)."""
+    """The same program under another name: the version's first character is changed wherever it stands, into a letter
+    that no version begins with. Not the last: the linker keeps one string for all that end alike, so "b" may be the end
+    of a version, and slot b would have another name, too."""
     version = re.search(rb"\x01\0\0\0Billet\0\0([^\0]+)\0", elf)
     check(version, "the image says its version in a note")
     old = version[1]
-    return elf.replace(old, old[:-1] + letter)
+    return elf.replace(old, letter + old[1:])
 
 
 def known_slot(op):
@@ -129,7 +130,7 @@ def keeps_it_after_the_next_boot(op):
     version = running(op)
     op.machine.skip_serial()
     op.machine.qmp("system_reset")
-    op.site.wait(r"boot: Billet \S+p$", BOOT_S)
+    op.site.wait(r"boot: Billet p\S+$", BOOT_S)
     op.site.wait(r"report: first report accepted", BOOT_S)
     equal(running(op), version, "what runs after a reset")
     boots = [e["message"] for e in op.site.controller.events() if e["code"] == "node_booted"]

@@ -300,7 +300,9 @@ class Site:
             self.controller.image("beat", BEAT.read_bytes())
 
     def vm(self, name, **options):
+        """Where others want the CPUs, a node in an emulator may be late with its reports and counted as lost for a while."""
         self.beat_image()
+        until("the node is ready", 60, lambda: self.node()["state"] == "ready")
         return self.controller.ok("POST", "/v1/vms", {"name": name, "kernel": "beat", "memory_mib": 32, **options}, 201)
 
     def show(self, name):

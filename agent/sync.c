@@ -170,6 +170,10 @@ static uint32_t sealed_handle(const struct sync_actual *a, const char *sha256)
 	return image && image->is_sealed ? image->handle : 0;
 }
 
+_Static_assert(PROTO_TSC_KHZ_MIN == CTL_TSC_KHZ_MIN && PROTO_TSC_KHZ_MAX == CTL_TSC_KHZ_MAX &&
+		       PROTO_TSC_PPM_MAX == CTL_TSC_PPM_MAX,
+	       "what the controller lets pass, and by what it chooses a node");
+
 static bool fill_config(const struct desired_vm *want, const struct sync_actual *a,
 			struct ctl_vm_config *config)
 {

@@ -36,6 +36,7 @@
 #define CTL_VMS_MAX	   256u
 #define CTL_TSC_KHZ_MIN	   100000u /* of a VM that has a rate of its own */
 #define CTL_TSC_KHZ_MAX	   10000000u
+#define CTL_TSC_PPM_MAX	   250u /* rates no further apart are one: crystals are, and KVM agrees */
 #define CTL_IMAGES_MAX	   64u
 #define CTL_STORE_SLOTS	   8u
 #define CTL_STORE_KEPT	   0u	  /* the slot that the boot disk keeps, when it is not too large */

@@ -10,6 +10,7 @@
 
 #include "kernel/lib/assert.h"
 #include "kernel/lib/fmt.h"
+#include "vmm/control_abi.h"
 
 typedef unsigned __int128 uint128_t;
 
@@ -31,7 +32,7 @@ static bool is_same_rate(uint32_t a_khz, uint32_t b_khz)
 {
 	uint64_t off = a_khz > b_khz ? a_khz - b_khz : b_khz - a_khz;
 
-	return off * 1000000u <= (uint64_t)b_khz * GUEST_TSC_TOLERANCE_PPM;
+	return off * 1000000u <= (uint64_t)b_khz * CTL_TSC_PPM_MAX;
 }
 
 /*

@@ -19,9 +19,6 @@
 
 #define GUEST_TSC_NEVER (~0ull) /* a deadline that no TSC reaches */
 
-/* Rates as close as this are one: crystals differ by as much, and KVM draws the line here, too. */
-#define GUEST_TSC_TOLERANCE_PPM 250u
-
 /* What a CPU can multiply its TSC by for a guest: multiplier / 2^fraction_bits. */
 struct tsc_scaling {
 	uint8_t fraction_bits; /* below 64; 0: it cannot */

@@ -19,6 +19,7 @@
 #define PROTO_WEIGHT_MAX     10000u
 #define PROTO_TSC_KHZ_MIN    100000u
 #define PROTO_TSC_KHZ_MAX    10000000u
+#define PROTO_TSC_PPM_MAX    250u  /* rates that differ by no more are one */
 #define PROTO_CMDLINE_MAX    2048u /* with the closing zero */
 #define PROTO_REASON_MAX     128u
 #define PROTO_PEM_MAX	     4096u

@@ -430,7 +430,7 @@ def makes_a_boot_disk_for_one_node(cli):
 
 @test
 def makes_a_vm_and_works_with_it(cli):
-    node = ready_node(cli.c)
+    node = ready_node(cli.c, tsc_khz=2500000)
     cli.kernel()
     cli.run("vm", "create", "web1", "--kernel", "nope", status=NOT_FOUND)
     cli.run("vm", "create", "web1", "--kernel", "k", "--vcpus", "2", "--memory", "128M", "--cmdline", "quiet a=b",

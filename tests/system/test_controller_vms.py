@@ -175,12 +175,40 @@ def vms_are_checked_before_they_are_made(c):
 
 @test
 def a_tsc_rate_is_in_the_document_where_one_was_asked_for(c):
-    node = ready_node(c)
+    node = ready_node(c, tsc_khz=2500000)
     c.image("k")
     equal((c.vm("v")["tsc_khz"], c.vm("w", tsc_khz=2500000)["tsc_khz"]), (None, 2500000), "as shown")
     desired = {vm["name"]: vm for vm in node.call("GET", "/desired").json["vms"]}
     check("tsc_khz" not in desired["v"], desired["v"])
     equal(desired["w"]["tsc_khz"], 2500000, "desired")
+
+
+@test
+def a_tsc_rate_chooses_among_nodes(c):
+    """Each of these would be chosen for a VM without one: it has the most memory left."""
+    c.image("k")
+
+    def refused(**options):
+        reply = c.call("POST", "/v1/vms", {"name": "w", "kernel": "k", "tsc_khz": 2500000, **options})
+        equal((reply.status, reply.code), (409, "no_capacity"), str(options))
+        return reply.json["error"]["field"], reply.json["error"]["message"]
+
+    def place(name, khz):
+        return c.vm(name, tsc_khz=khz)["node_name"]
+
+    equal(refused()[0], "node", "no node at all")
+    ready_node(c, "rack1", "old", guest_memory_mib=9000)
+    equal(refused()[0], "tsc_khz", "a node that does not tell its rate")
+    ready_node(c, "rack2", "fixed", guest_memory_mib=8000, tsc_khz=2000000, virt_features=["ept", "tsc-offset"])
+    field, message = refused()
+    check(field == "tsc_khz" and message.startswith("No ready node has a TSC of 2500000 kHz"), message)
+    field, message = refused(node="fixed")
+    check(field == "tsc_khz" and message.startswith("That node neither has a TSC of 2500000 kHz"), message)
+    equal([place("a", 2000000), place("b", 2000500), place("c", 1999500)], ["fixed"] * 3, "250 ppm off at most")
+    ready_node(c, "rack3", "scales", guest_memory_mib=1000, tsc_khz=3000000, virt_features=["ept", "tsc-scaling"])
+    equal([place("d", 2500000), place("e", 2000501)], ["scales"] * 2, "more than 250 ppm off")
+    equal(c.vm("f")["node_name"], "old", "without a rate")
+    equal(refused(memory_mib=2000)[0], "memory_mib", "the node that could has no memory")
 
 
 @test

@@ -96,20 +96,28 @@ static bool find_image(struct call *c, const char *key, char name[static NAME_TE
 	"AND deleted_ms IS NULL))"
 #define NR_VMS "(SELECT count(*) FROM vms WHERE node = n.id AND deleted_ms IS NULL)"
 
+/* Whether a VM's TSC can have a rate there, as far as the node's last report tells. */
+#define TSC_KHZ "json_extract(n.info, '$.tsc_khz')"
+#define GIVES_TSC(khz, ppm)                                                                        \
+	"(" khz " = 0 OR abs(" TSC_KHZ " - " khz ") * 1000000 <= " TSC_KHZ " * " ppm               \
+	" OR EXISTS (SELECT 1 FROM json_each(n.info, '$.virt_features') WHERE value = "            \
+	"'tsc-scaling'))"
+
 /* The ready node with most memory left among those that would do; wanted may be empty. */
 static bool choose_node(struct call *c, const struct vm_wish *w, const char *wanted,
 			char node[static ID_TEXT_MAX])
 {
 	struct db *db = &c->d->db;
-	sqlite3_stmt *q =
-		db_query(db,
-			 "SELECT n.id FROM nodes n WHERE n.removed_ms IS NULL AND "
-			 "n.approved_fingerprint IS NOT NULL"
-			 " AND n.last_seen_ms >= ?1 AND n.cpus >= ?2 AND " FREE_MIB
-			 " >= ?3 AND " NR_VMS " < ?4"
-			 " AND (?5 IS NULL OR n.id = ?5) ORDER BY " FREE_MIB " DESC, n.seq LIMIT 1",
-			 "iiiie", node_lost_before(c->d), (int64_t)w->vcpus, (int64_t)w->memory_mib,
-			 (int64_t)PROTO_VMS_MAX, wanted);
+	sqlite3_stmt *q = db_query(
+		db,
+		"SELECT n.id FROM nodes n WHERE n.removed_ms IS NULL AND "
+		"n.approved_fingerprint IS NOT NULL"
+		" AND n.last_seen_ms >= ?1 AND n.cpus >= ?2 AND " FREE_MIB " >= ?3 AND " NR_VMS
+		" < ?4"
+		" AND (?5 IS NULL OR n.id = ?5) AND " GIVES_TSC("?6", "?7") " ORDER BY " FREE_MIB
+									    " DESC, n.seq LIMIT 1",
+		"iiiieii", node_lost_before(c->d), (int64_t)w->vcpus, (int64_t)w->memory_mib,
+		(int64_t)PROTO_VMS_MAX, wanted, (int64_t)w->tsc_khz, (int64_t)PROTO_TSC_PPM_MAX);
 
 	if (!db_row(db, q))
 		return false;
@@ -118,25 +126,34 @@ static bool choose_node(struct call *c, const struct vm_wish *w, const char *wan
 	return true;
 }
 
+/* The most of something that any ready node has that gives that TSC; 0: there is none. */
+#define MOST(what)                                                                                 \
+	"SELECT max(" what ") FROM nodes n WHERE removed_ms IS NULL AND last_seen_ms >= ?1 AND"    \
+	" (?2 IS NULL OR id = ?2) AND " GIVES_TSC("?3", "?4")
+
 /* Why no node would do, as exactly as can be said. */
 static void explain(struct call *c, const struct vm_wish *w, const char *wanted)
 {
 	struct db *db = &c->d->db;
-	int64_t seen = node_lost_before(c->d);
-	int64_t cpus = db_number(
-		db, 0,
-		"SELECT max(cpus) FROM nodes n WHERE removed_ms IS NULL AND last_seen_ms >= ? AND"
-		" (?2 IS NULL OR id = ?2)",
-		"ie", seen, wanted);
-	int64_t free_mib =
-		db_number(db, 0,
-			  "SELECT max(" FREE_MIB ") FROM nodes n WHERE removed_ms IS NULL AND"
-			  " last_seen_ms >= ? AND (?2 IS NULL OR id = ?2)",
-			  "ie", seen, wanted);
+	int64_t seen = node_lost_before(c->d), khz = w->tsc_khz, ppm = PROTO_TSC_PPM_MAX;
+	bool is_any_ready =
+		db_number(db, 0, MOST("cpus"), "ieii", seen, wanted, (int64_t)0, ppm) > 0;
+	int64_t cpus = db_number(db, 0, MOST("cpus"), "ieii", seen, wanted, khz, ppm);
+	int64_t free_mib = db_number(db, 0, MOST(FREE_MIB), "ieii", seen, wanted, khz, ppm);
 
-	if (cpus == 0)
+	if (!is_any_ready)
 		call_error(c, 409, "no_capacity", "node", "%s; GET /v1/nodes shows their states.",
 			   wanted[0] ? "That node is not ready" : "No node is ready");
+	else if (cpus == 0 && wanted[0])
+		call_error(c, 409, "no_capacity", "tsc_khz",
+			   "That node neither has a TSC of %u kHz nor can scale its own: omit "
+			   "'tsc_khz' or choose another node.",
+			   w->tsc_khz);
+	else if (cpus == 0)
+		call_error(c, 409, "no_capacity", "tsc_khz",
+			   "No ready node has a TSC of %u kHz or can scale its own; GET /v1/nodes "
+			   "shows their 'tsc_khz' and 'virt_features'.",
+			   w->tsc_khz);
 	else if (cpus < w->vcpus)
 		call_error(c, 422, "invalid_field", "vcpus",
 			   "'vcpus' must be at most %lld, the CPUs of %s.", (long long)cpus,

@@ -170,8 +170,8 @@ def openssl(*args, data=None):
 class Node:
     """A machine that joins; its key never leaves it."""
 
-    def __init__(self, controller, token, machine=None, hostname="host1", curve="P-256"):
-        self.controller, self.token, self.hostname = controller, token, hostname
+    def __init__(self, controller, token, machine=None, hostname="host1", curve="P-256", more=None):
+        self.controller, self.token, self.hostname, self.more = controller, token, hostname, more or {}
         self.machine = machine or str(uuid.uuid4())
         self.boot = str(uuid.uuid4())
         self.folder = tempfile.mkdtemp(dir=controller.data)
@@ -189,7 +189,7 @@ class Node:
         return {"version": "0.1.0", "hostname": self.hostname, "cpus": 2, "cpu_model": "Test CPU", "virt": "vmx",
                 "memory_mib": 1024, "guest_memory_mib": 900, "free_memory_mib": 900, "uptime_ms": 5,
                 "nics": [{"name": "net0", "mac": "52:54:00:ab:cd:ef", "driver": "e1000", "link": True,
-                          "speed_mbps": 1000}], "mitigations": ["ibpb"]}
+                          "speed_mbps": 1000}], "mitigations": ["ibpb"], **self.more}
 
     def enroll(self, **changes):
         body = {"join_token": self.token, "machine_id": self.machine, "csr": self.csr, "hostname": self.hostname,
@@ -214,8 +214,9 @@ class Node:
                                              "node": self.info(), "vms": [], **more})
 
 
-def ready_node(controller, name="rack1", hostname="host1"):
-    node = Node(controller, controller.join_token(name, auto_approve=True), hostname=hostname)
+def ready_node(controller, name="rack1", hostname="host1", **more):
+    """more is what it tells of itself beside the usual."""
+    node = Node(controller, controller.join_token(name, auto_approve=True), hostname=hostname, more=more)
     equal(node.enroll().status, 201, "enroll")
     equal(node.report().status, 200, "report")
     return node

@@ -15,10 +15,15 @@
 #include "kernel/power.h"
 #include "kernel/time.h"
 
+#define LINES_BEFORE 20u
+
 extern char text_start[], rodata_start[];
 
+/* And with lines that the serial port has not sent yet. */
 static __attribute__((noinline)) void break_by_panic(void)
 {
+	for (uint32_t i = 1; i <= LINES_BEFORE; i++)
+		log_info("boot", "line %u of %u before a panic", i, LINES_BEFORE);
 	panic("asked for on the command line");
 }
 

@@ -11,15 +11,17 @@
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/power.h"
+#include "kernel/serial.h"
 #include "kernel/time.h"
 
 #define STORM_CALLS 8
 #define NR_TIMERS   4
+#define NR_LINES    120
 #define PATIENCE_NS (60 * NSEC_PER_SEC) /* an emulator with more CPUs than its host is slow */
 
-static uint32_t nr_calls, nr_storms_done, nr_fired, nr_kept;
+static uint32_t nr_calls, nr_storms_done, nr_fired, nr_kept, nr_wrote;
 static uint64_t timers_due_ns[NR_TIMERS];
-static struct timer timers[NR_TIMERS], storms[CPU_MAX], kept, ticker;
+static struct timer timers[NR_TIMERS], storms[CPU_MAX], writers[CPU_MAX], kept, ticker;
 
 static void tick(struct timer *timer)
 {
@@ -179,6 +181,39 @@ static void check_memory(void)
 	log_info("check", "pages come zeroed and go back");
 }
 
+static void write_lines(struct timer *timer)
+{
+	(void)timer;
+	for (uint32_t i = 0; i < NR_LINES; i++)
+		log_info("check",
+			 "CPU %u writes line %u of %u, and the serial port is slower than that",
+			 this_cpu()->index, i + 1, NR_LINES);
+	__atomic_fetch_add(&nr_wrote, 1, __ATOMIC_RELEASE);
+}
+
+static void start_writing(void *arg)
+{
+	struct timer *timer = &writers[this_cpu()->index];
+
+	(void)arg;
+	timer_init(timer, write_lines);
+	timer_set(timer, tsc_now());
+}
+
+/* All CPUs at once write more than waits for the serial port; whoever reads it looks for gaps. */
+static void check_log(void)
+{
+	uint64_t start;
+
+	serial_drain();
+	start = time_now_ns();
+	log_info("check", "a line of the log, by which the log is measured");
+	log_info("check", "it took %llu us", (time_now_ns() - start) / NSEC_PER_USEC);
+	cpu_call_others(start_writing, NULL);
+	start_writing(NULL);
+	wait_until(&nr_wrote, cpu_count());
+}
+
 void checks_run(void)
 {
 	timer_init(&ticker, tick);
@@ -192,6 +227,7 @@ void checks_run(void)
 		check_cancel();
 		check_kick();
 	}
+	check_log();
 	timer_cancel(&ticker);
 	log_info("check", "all hold");
 	power_off();

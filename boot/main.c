@@ -193,6 +193,7 @@ __attribute__((no_stack_protector)) void boot_main(uint32_t protocol, uint32_t i
 	dev_irqs_spread();
 	hotplug_start();
 	log_info("boot", "up after %llu ms", time_now_ns() / NSEC_PER_MSEC);
+	serial_defer();
 	nmi_shower_start();
 	after_boot();
 	watchdog_watch();

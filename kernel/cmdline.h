@@ -4,6 +4,9 @@
  * a key is there twice. What is not in this table is left to whoever knows it, and ignored here.
  *
  *   log=err|warn|info|debug        which lines reach the log; default info
+ *   serial=deferred|sync           the log goes to the serial port without holding up who logs; or
+ *                                  each line at once, which takes milliseconds in which no guest
+ *                                  of its CPU runs; default deferred, once the machine is up
  *   panic=reboot|halt|poweroff     what follows a panic; default reboot, after 5 s
  *   after-boot=check|poweroff|reboot|panic|assert|fault|write-text|run-data|overflow
  *                                  for tests: once the machine is up, end it in this way

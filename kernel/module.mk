@@ -15,8 +15,8 @@ pure-y += kernel/pagetable.c kernel/timer.c kernel/rtc.c
 kernel-y += kernel/pagetable.c kernel/paging.c kernel/gdt.c kernel/idt.c kernel/idt_stubs.S
 kernel-y += kernel/cpu.c kernel/cpu_start.c kernel/ap_trampoline.S kernel/apic.c kernel/ioapic.c kernel/irq.c
 kernel-y += kernel/time.c kernel/timer.c kernel/rtc.c kernel/rtc_hw.c
-pure-y += kernel/cmdline.c
-kernel-y += kernel/cmdline.c kernel/serial.c kernel/power.c kernel/panic.c kernel/ksyms.c
+pure-y += kernel/cmdline.c kernel/serial_queue.c
+kernel-y += kernel/cmdline.c kernel/serial.c kernel/serial_queue.c kernel/power.c kernel/panic.c kernel/ksyms.c
 
 # PCI, firmware's SMBIOS, and what of the side channels is closed
 pure-y += kernel/pci.c kernel/pci_slot.c kernel/pci_assign.c kernel/smbios.c kernel/mitigations.c kernel/mitigations_amd.c kernel/cpu_words.c

@@ -59,6 +59,7 @@ static void begin(void)
 	else
 		watchdog_kick();
 	log_enter_panic();
+	serial_enter_panic();
 	log_set_level(LOG_DBG);
 }
 

@@ -6,7 +6,8 @@
  *
  *   agent's request queue -> control queue -> a VM's life -> image store -> vm -> virtqueue ->
  * uplink -> a card's receive queue -> switch -> another port's virtqueue -> driver -> disk ->
- * MSI-X -> run queue -> timer queue, console, random, kmem, pages, boot slots, log
+ * MSI-X -> run queue -> boot slots, console, random, kmem, pages -> log -> serial port -> timer
+ * queue
  *
  * docs/architecture.md says what each of them guards.
  */

@@ -18,6 +18,7 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/power.h"
+#include "kernel/serial.h"
 #include "kernel/time.h"
 #include "kernel/watchdog.h"
 
@@ -29,6 +30,7 @@ static struct timer end, hang;
 static void stand_still(void)
 {
 	log_info("check", "CPU %u stands still", this_cpu()->index);
+	serial_drain();
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -4,6 +4,7 @@
 
 Prints "ok - name", "not ok - name" and "skip - name # why" lines; exits 0 when none is "not ok".
 """
+import re
 import sys
 import tempfile
 import time
@@ -48,8 +49,14 @@ def its_clocks_and_cpus_work_together(emulator, cpus=2):
     with boot(emulator, "check", cpus=cpus) as machine:
         wall = machine.wait_serial(r"check: the clock says (\d+) s$", TIMEOUT_S)
         expect(abs(int(wall[1]) - time.time()) < 10, f"the clock says {wall[1]} at {time.time()}")
+        tap.note(machine.wait_serial(r"check: (it took \d+ us)$", TIMEOUT_S)[1])
         machine.wait_serial(r"check: all hold$", TIMEOUT_S)
         machine.wait_power_off(TIMEOUT_S)
+        lines = re.findall(r"^\[[ .\d]+\] check: CPU (\d+) writes line (\d+) of (\d+), and the serial port is slower "
+                           r"than that$", machine.serial_text(), re.MULTILINE)
+        for cpu in range(cpus):
+            numbers = [int(nr) for of, nr, _ in lines if int(of) == cpu]
+            expect(numbers == list(range(1, int(lines[0][2]) + 1)), f"CPU {cpu} wrote lines {numbers}")
 
 
 def so_do_many_cpus(emulator):
@@ -63,7 +70,7 @@ def reboots(emulator):
 
 
 def breaks(emulator, after, headline, *symbols):
-    """The panic says headline, names the functions on the way there, and the machine goes off."""
+    """The panic says headline, names the functions on the way there, and the machine goes off; all it said."""
     with boot(emulator, after) as machine:
         machine.wait_serial(rf"PANIC: {headline}", TIMEOUT_S, panic_fails=False)
         machine.wait_serial(r"panic: CPU 0, Billet ", TIMEOUT_S, panic_fails=False)
@@ -71,10 +78,14 @@ def breaks(emulator, after, headline, *symbols):
         for symbol in symbols:
             machine.wait_serial(rf"panic:   [0-9a-f]{{16}} {symbol}\+0x", TIMEOUT_S, panic_fails=False)
         machine.wait_power_off(TIMEOUT_S)
+        return machine.serial_text()
 
 
 def prints_a_backtrace(emulator):
-    breaks(emulator, "panic", r"asked for on the command line$", "break_by_panic", "after_boot", "boot_main")
+    text = breaks(emulator, "panic", r"asked for on the command line$", "break_by_panic", "after_boot", "boot_main")
+    lines = re.findall(r"\] (?:boot: line (\d+) of (\d+) before a panic|PANIC:.*)$", text, re.MULTILINE)
+    numbers = [int(nr or 0) for nr, _ in lines]
+    expect(numbers == [*range(1, int(lines[0][1]) + 1), 0], f"lines before the panic, and the panic: {numbers}")
 
 
 def tells_what_an_interrupt_interrupted(emulator):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A 16550, polled: by whoever writes, or by a timer. Every wait is bounded, so that a UART that
- * hangs costs time but not the machine. Its interrupt is not used: not every board wires it up.
+ * A 16550, polled: by whoever writes, or by a timer. Its interrupt is not used: not every board
+ * wires it up. A UART that takes nothing, as behind a terminal that was stopped, costs one wait;
+ * from then on what is written is dropped until it takes bytes again.
  *
  * Source: [16550] "Registers", "FIFO Polled Mode Operation".
  */
@@ -32,21 +33,24 @@
 #define LSR_TEMT  0x40 /* all sent */
 
 #define DIVISOR_115200 1
-#define WAIT_POLLS     1000000u
+#define WAIT_POLLS     1000000u /* a second, where a read of a port takes what it did on ISA */
 
 #define FIFO_BYTES   16u
 #define ROUNDS_MAX   16u		   /* of a UART that takes a FIFO's worth in no time */
 #define PUMP_NS	     (700 * NSEC_PER_USEC) /* half of what a full FIFO takes */
 #define PUMP_LATE_NS (50 * NSEC_PER_MSEC)
+#define LATE_BYTES   1024u /* a tenth of a second */
+#define STUCK_NS     NSEC_PER_SEC
 
 static bool is_there, has_fifo;
+static bool is_stuck;	 /* it let somebody wait in vain */
 static bool is_deferred; /* written at boot's end, and in a panic */
 
 static struct lock lock; /* guards what follows, and while is_deferred the UART */
 static struct serial_queue queue;
 static struct timer pump_timer;
 static bool is_pump_set;
-static uint64_t pump_due_ns;
+static uint64_t pump_due_ns, last_sent_ns;
 
 void serial_init(void)
 {
@@ -64,16 +68,23 @@ void serial_init(void)
 	out8(UART_MCR, MCR_READY);
 }
 
+static bool is_set(uint8_t lsr_bit)
+{
+	return in8(UART_LSR) & lsr_bit;
+}
+
 static void wait_for(uint8_t lsr_bit)
 {
-	for (unsigned i = 0; i < WAIT_POLLS && !(in8(UART_LSR) & lsr_bit); i++)
+	for (unsigned i = 0; i < WAIT_POLLS && !is_set(lsr_bit) && !is_stuck; i++)
 		cpu_pause();
+	is_stuck = !is_set(lsr_bit);
 }
 
 static void put(char c)
 {
 	wait_for(LSR_THRE);
-	out8(UART_THR, (uint8_t)c);
+	if (!is_stuck)
+		out8(UART_THR, (uint8_t)c);
 }
 
 static void write_at_once(const char *text, size_t len_bytes)
@@ -87,24 +98,37 @@ static void write_at_once(const char *text, size_t len_bytes)
 
 /* ---- deferred ---- */
 
-static void send_all(void)
+static void send_waiting(uint32_t bytes_max)
 {
-	while (!serial_queue_is_empty(&queue))
+	for (uint32_t i = 0; i < bytes_max && !serial_queue_is_empty(&queue); i++)
 		put(serial_queue_take(&queue));
 }
 
-/* What the UART takes now; the rest later. */
-static void pump(void)
+/* What the UART takes without a wait; a FIFO's worth, mostly. */
+static void send_some(uint64_t now_ns)
 {
 	for (uint32_t round = 0;
-	     round < ROUNDS_MAX && !serial_queue_is_empty(&queue) && (in8(UART_LSR) & LSR_THRE);
-	     round++)
+	     round < ROUNDS_MAX && !serial_queue_is_empty(&queue) && is_set(LSR_THRE); round++) {
 		for (uint32_t i = 0; i < FIFO_BYTES && !serial_queue_is_empty(&queue); i++)
 			out8(UART_THR, (uint8_t)serial_queue_take(&queue));
+		last_sent_ns = now_ns;
+	}
+}
+
+/* And the rest later, unless it has taken nothing for long. */
+static void pump(void)
+{
+	uint64_t now_ns = time_now_ns();
+
+	if (!is_pump_set)
+		last_sent_ns = now_ns; /* from then on it is expected to take something */
+	send_some(now_ns);
+	if (now_ns - last_sent_ns > STUCK_NS)
+		serial_queue_drop(&queue);
 	is_pump_set = !serial_queue_is_empty(&queue);
 	if (!is_pump_set)
 		return;
-	pump_due_ns = time_now_ns() + PUMP_NS;
+	pump_due_ns = now_ns + PUMP_NS;
 	timer_set_in(&pump_timer, PUMP_NS);
 }
 
@@ -125,12 +149,12 @@ static bool is_pump_late(void)
 static void write_deferred(const char *text, size_t len_bytes)
 {
 	lock_take(&lock);
-	if (is_pump_late() || !serial_queue_put(&queue, text, len_bytes)) {
-		send_all();
-		write_at_once(text, len_bytes);
-	} else if (!is_pump_set) {
+	if (is_pump_late())
+		send_waiting(LATE_BYTES);
+	while (!serial_queue_put(&queue, text, len_bytes))
+		send_waiting(FIFO_BYTES);
+	if (!is_pump_set)
 		pump();
-	}
 	lock_release(&lock);
 }
 
@@ -150,7 +174,7 @@ void serial_drain(void)
 		return;
 	if (is_deferred) {
 		lock_take(&lock);
-		send_all();
+		send_waiting(SERIAL_QUEUE_BYTES);
 		lock_release(&lock);
 	}
 	wait_for(LSR_TEMT);
@@ -170,5 +194,5 @@ void serial_enter_panic(void)
 	if (!is_deferred)
 		return;
 	is_deferred = false;
-	send_all();
+	send_waiting(SERIAL_QUEUE_BYTES);
 }

@@ -24,6 +24,12 @@ static inline bool serial_queue_is_empty(const struct serial_queue *queue)
 /* serial_queue_put - the whole text, or none of it, and false, where there is no room for all */
 bool serial_queue_put(struct serial_queue *queue, const char *text, size_t len_bytes);
 
+/* serial_queue_drop - what is in it is lost */
+static inline void serial_queue_drop(struct serial_queue *queue)
+{
+	queue->taken = queue->put;
+}
+
 /* serial_queue_take - the byte that is first; the queue is not empty */
 char serial_queue_take(struct serial_queue *queue);
 

@@ -4,6 +4,8 @@
 
 Prints "ok - name", "not ok - name" and "skip - name # why" lines; exits 0 when none is "not ok".
 """
+import fcntl
+import os
 import re
 import sys
 import tempfile
@@ -172,11 +174,28 @@ def refuses_a_cpu_without_nx():
     refuses("EPYC,-nx", r"billet: this CPU has no NX, or firmware switched it off")
 
 
+def outlives_a_serial_port_that_takes_nothing():
+    """As behind a terminal that was stopped: a pipe that nobody reads, and that is soon full."""
+    with tempfile.TemporaryDirectory(dir=REPO / "build") as folder:
+        path = f"{folder}/com1"
+        for end in ("in", "out"):
+            os.mkfifo(f"{path}.{end}")
+        pipe = os.open(f"{path}.out", os.O_RDWR)
+        try:
+            size = fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+            with boot("qemu", "check", serial_to=f"pipe:{path}") as machine:
+                machine.wait_power_off(TIMEOUT_S)
+            text = os.read(pipe, 1 << 20)
+        finally:
+            os.close(pipe)
+        expect(len(text) == size and b"boot: up after" in text, f"{len(text)} bytes of {size}: {text}")
+
+
 ON_BOTH = [comes_up_and_powers_off, its_clocks_and_cpus_work_together, reboots, prints_a_backtrace,
            tells_what_an_interrupt_interrupted, names_a_failed_assertion, faults_at_null, cannot_write_its_text, cannot_run_its_data, reports_a_stack_overflow,
            halts_on_demand, finds_memory_above_4_gib, is_given_the_nodes_configuration]
 ON_QEMU = [starts_eight_cpus, so_do_many_cpus]
-ALONE = [boots_from_grub_on_q35_with_1g_pages_and_without, refuses_a_cpu_without_64_bit_mode,
+ALONE = [boots_from_grub_on_q35_with_1g_pages_and_without, outlives_a_serial_port_that_takes_nothing, refuses_a_cpu_without_64_bit_mode,
          refuses_a_cpu_without_nx]
 
 

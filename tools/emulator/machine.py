@@ -86,19 +86,21 @@ class Machine:
     firmware   "bios", or QEMU: "uefi" (OVMF, with variables of its own that nothing keeps)
     disk       QEMU: neither iso nor kernel but the devices in extra, in the order of their bootindex
     nic        QEMU: False: no network card but those in extra
+    serial     a file that keeps what the serial port says
+    serial_to  QEMU: a character device instead, as "pipe:PATH"; nothing is read of it here
     extra      further arguments for QEMU, further lines for bochsrc
     """
 
     def __init__(self, emulator, iso=None, kernel=None, cmdline="log=info", node_conf=None, cpus=None,
                  mem_mib=1024, serial=None, net=None, cpu=None, real_time=None, icount=False,
                  accel="tcg", board="pc", reboots=True, firmware="bios", disk=False, nic=True,
-                 extra=()):
+                 extra=(), serial_to=None):
         if emulator not in ("bochs", "qemu"):
             raise ValueError(f"emulator {emulator!r} is neither bochs nor qemu")
         if [iso is not None, kernel is not None, bool(disk)].count(True) != 1:
             raise ValueError("a machine boots an iso, a kernel or a disk, and one of them only")
-        if emulator == "bochs" and (firmware != "bios" or disk or not nic):
-            raise ValueError("firmware, disk and nic are options of QEMU machines")
+        if emulator == "bochs" and (firmware != "bios" or disk or not nic or serial_to):
+            raise ValueError("firmware, disk, nic and serial_to are options of QEMU machines")
         self.emulator, self.cmdline, self.mem_mib, self.accel = emulator, cmdline, mem_mib, accel
         self.cpus = cpus or (1 if emulator == "bochs" else 2)
         self.iso = Path(iso).resolve() if iso else None
@@ -107,7 +109,7 @@ class Machine:
         self.net, self.cpu, self.icount, self.board = net, cpu, icount, board
         self.real_time = net is not None if real_time is None else real_time
         self.reboots, self.extra = reboots, list(extra)
-        self.firmware, self.has_nic = firmware, nic
+        self.firmware, self.has_nic, self.serial_to = firmware, nic, serial_to
         self._keep_serial = Path(serial).resolve() if serial else None
         self.folder = self.process = self._qmp = None
         self._events = []
@@ -334,7 +336,7 @@ class Machine:
         command = ["qemu-system-x86_64", "-accel", self.accel, "-machine", self.board,
                    "-cpu", self.cpu or QEMU_CPU, "-smp", self.cpus, "-m", self.mem_mib,
                    "-display", "none", "-monitor", "none", "-qmp", "unix:qmp,server=on,wait=off",
-                   "-serial", f"file:{self.serial}", *(["-nic", nic] if self.has_nic else ["-nic", "none"])]
+                   "-serial", self.serial_to or f"file:{self.serial}", *(["-nic", nic] if self.has_nic else ["-nic", "none"])]
         if self.firmware == "uefi":
             command += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF[0]}",
                         "-drive", f"if=pflash,format=raw,unit=1,snapshot=on,file={OVMF[1]}"]

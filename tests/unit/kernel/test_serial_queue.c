@@ -42,6 +42,11 @@ static void sends_a_return_with_each_newline(void **state)
 	assert_true(put(*state, "\nthree"));
 	expect(*state, "one\r\ntwo\r\n\r\nthree");
 	assert_true(serial_queue_is_empty(*state));
+	assert_true(put(*state, "four\n"));
+	serial_queue_drop(*state);
+	assert_true(serial_queue_is_empty(*state));
+	assert_true(put(*state, "five"));
+	expect(*state, "five");
 }
 
 static void takes_a_text_whole_or_not(void **state)

@@ -21,7 +21,7 @@
 
 static uint32_t nr_calls, nr_storms_done, nr_fired, nr_kept, nr_wrote;
 static uint64_t timers_due_ns[NR_TIMERS];
-static struct timer timers[NR_TIMERS], storms[CPU_MAX], writers[CPU_MAX], kept, ticker;
+static struct timer timers[NR_TIMERS], everywhere[CPU_MAX], kept, ticker;
 
 static void tick(struct timer *timer)
 {
@@ -45,6 +45,22 @@ static void wait_ns(uint64_t ns)
 
 	while (time_now_ns() - start < ns)
 		cpu_idle_wait();
+}
+
+static void set_here(void *arg)
+{
+	void (**fire)(struct timer *timer) = arg;
+	struct timer *timer = &everywhere[this_cpu()->index];
+
+	timer_init(timer, *fire);
+	timer_set(timer, tsc_now());
+}
+
+/* At about the same time, in interrupts; nothing that was begun so before may still go on. */
+static void on_all_cpus(void (*fire)(struct timer *timer))
+{
+	cpu_call_others(set_here, &fire);
+	set_here(&fire);
 }
 
 static void check_msrs(void)
@@ -89,22 +105,12 @@ static void storm(struct timer *timer)
 	__atomic_fetch_add(&nr_storms_done, 1, __ATOMIC_RELEASE);
 }
 
-static void start_storm(void *arg)
-{
-	struct timer *timer = &storms[this_cpu()->index];
-
-	(void)arg;
-	timer_init(timer, storm);
-	timer_set(timer, tsc_now());
-}
-
 /* All CPUs call all others at the same time. */
 static void check_calls(void)
 {
 	uint32_t nr = cpu_count();
 
-	cpu_call_others(start_storm, NULL);
-	start_storm(NULL);
+	on_all_cpus(storm);
 	wait_until(&nr_storms_done, nr);
 	ASSERT(nr_calls == nr * (nr - 1) * STORM_CALLS);
 	log_info("check", "%u calls between %u CPUs, none lost", nr_calls, nr);
@@ -191,15 +197,6 @@ static void write_lines(struct timer *timer)
 	__atomic_fetch_add(&nr_wrote, 1, __ATOMIC_RELEASE);
 }
 
-static void start_writing(void *arg)
-{
-	struct timer *timer = &writers[this_cpu()->index];
-
-	(void)arg;
-	timer_init(timer, write_lines);
-	timer_set(timer, tsc_now());
-}
-
 /* All CPUs at once write more than waits for the serial port; whoever reads it looks for gaps. */
 static void check_log(void)
 {
@@ -209,8 +206,7 @@ static void check_log(void)
 	start = time_now_ns();
 	log_info("check", "a line of the log, by which the log is measured");
 	log_info("check", "it took %llu us", (time_now_ns() - start) / NSEC_PER_USEC);
-	cpu_call_others(start_writing, NULL);
-	start_writing(NULL);
+	on_all_cpus(write_lines);
 	wait_until(&nr_wrote, cpu_count());
 }
 

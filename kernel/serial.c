@@ -102,6 +102,8 @@ static void send_waiting(uint32_t bytes_max)
 {
 	for (uint32_t i = 0; i < bytes_max && !serial_queue_is_empty(&queue); i++)
 		put(serial_queue_take(&queue));
+	if (!is_stuck)
+		last_sent_ns = time_now_ns();
 }
 
 /* What the UART takes without a wait; a FIFO's worth, mostly. */
